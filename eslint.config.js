@@ -1,0 +1,101 @@
+import js from "@eslint/js";
+import { defineConfig, globalIgnores } from "eslint/config";
+import { createNodeResolver, importX } from "eslint-plugin-import-x";
+import jsdoc from "eslint-plugin-jsdoc";
+import { configs as typescript } from "typescript-eslint";
+
+const NO_FILES = { group: ["node:fs", "node:fs/*", "fs", "fs/*"], message: "Only src/utils touches files." };
+const NO_FETCH = { name: "fetch", message: "Only src/client.ts talks HTTP." };
+const NO_ENVIRONMENT = {
+  selector: "MemberExpression[object.name='process'][property.name='env']",
+  message: "Only src/index.ts reads the environment.",
+};
+const NO_EXIT = {
+  selector: "MemberExpression[object.name='process'][property.name=/^exit(Code)?$/]",
+  message: "Only src/index.ts ends the process.",
+};
+
+/** @type {import("eslint").Rule.RuleModule} */
+const jsdocOnly = {
+  meta: {
+    type: "suggestion",
+    messages: { comment: "Only JSDoc comments: say it in a name or in the contract." },
+    schema: [],
+  },
+  create: (context) => ({
+    Program() {
+      for (const comment of context.sourceCode.getAllComments()) {
+        /** @type {string} */
+        const type = comment.type;
+        const isAllowed = type === "Shebang" || (type === "Block" && comment.value.startsWith("*"));
+        if (!isAllowed && comment.loc) context.report({ loc: comment.loc, messageId: "comment" });
+      }
+    },
+  }),
+};
+
+export default defineConfig(
+  globalIgnores(["dist", "coverage", "output"]),
+  js.configs.recommended,
+  typescript.strictTypeChecked,
+  typescript.stylisticTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { "import-x": importX, jsdoc, house: { rules: { "jsdoc-only": jsdocOnly } } },
+    settings: {
+      "import-x/resolver-next": [createNodeResolver({ extensions: [".ts", ".js"] })],
+      "import-x/extensions": [".ts"],
+    },
+    rules: {
+      "house/jsdoc-only": "error",
+      "import-x/no-cycle": "error",
+      "import-x/order": [
+        "error",
+        { alphabetize: { order: "asc", caseInsensitive: true }, "newlines-between": "never" },
+      ],
+      "no-console": "error",
+      "no-restricted-syntax": ["error", NO_ENVIRONMENT, NO_EXIT],
+      "@typescript-eslint/consistent-type-assertions": ["error", { assertionStyle: "never" }],
+      "@typescript-eslint/explicit-module-boundary-types": "error",
+      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "jsdoc/require-jsdoc": [
+        "error",
+        {
+          publicOnly: true,
+          require: { ClassDeclaration: true },
+          contexts: ["TSInterfaceDeclaration", "TSTypeAliasDeclaration", "VariableDeclaration"],
+        },
+      ],
+    },
+  },
+  {
+    files: ["src/**"],
+    rules: {
+      "max-lines": ["error", { max: 200, skipBlankLines: true, skipComments: true }],
+      "max-lines-per-function": ["error", { max: 40, skipBlankLines: true, skipComments: true }],
+      "no-restricted-imports": ["error", { patterns: [NO_FILES] }],
+      "no-restricted-globals": ["error", NO_FETCH],
+    },
+  },
+  {
+    files: ["src/**/*.test.ts"],
+    rules: {
+      "max-lines": "off",
+      "max-lines-per-function": "off",
+      "no-restricted-imports": "off",
+      "no-restricted-globals": "off",
+    },
+  },
+  { files: ["src/client.ts"], rules: { "no-restricted-globals": "off" } },
+  { files: ["src/utils/**"], rules: { "no-restricted-imports": "off" } },
+  { files: ["src/index.ts"], rules: { "no-restricted-syntax": "off" } },
+  {
+    files: ["scripts/**", "test/**", "stand-in/**", "**/*.test.ts"],
+    rules: { "jsdoc/require-jsdoc": "off", "no-restricted-syntax": "off" },
+  },
+  { files: ["scripts/**"], rules: { "no-console": "off" } },
+  {
+    files: ["*.js"],
+    rules: { "jsdoc/require-jsdoc": "off", "@typescript-eslint/explicit-module-boundary-types": "off" },
+  },
+);
