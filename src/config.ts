@@ -1,0 +1,90 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+import { API_HOSTS } from "./constants.ts";
+import { ConfigurationError } from "./errors.ts";
+import { isLoopback } from "./loopback.ts";
+import { bounded } from "./text.ts";
+import { expandHome } from "./utils/output-directory.ts";
+
+/** The environment, validated. */
+export interface Config {
+  readonly apiKey: string;
+  /** Origin, without a trailing slash. */
+  readonly apiHost: string;
+  /** Absolute; undefined when the server has to choose. */
+  readonly outputDirectory: string | undefined;
+}
+
+/** What relative and `~` paths are resolved against. */
+export interface Directories {
+  readonly workingDirectory: string;
+  readonly homeDirectory: string;
+}
+
+const HOW_TO_SET_KEY =
+  "MINIMAX_API_KEY is required: put it into the env block of this server in your MCP client's configuration (a key is made at https://platform.minimax.io)";
+
+const apiKey = z
+  .string({ error: HOW_TO_SET_KEY })
+  .trim()
+  .min(1, { error: HOW_TO_SET_KEY })
+  .regex(/^[\x21-\x7e]*$/, {
+    error:
+      "MINIMAX_API_KEY holds characters that cannot stand in an HTTP header: copy it again, without spaces, line breaks or quotation marks from a text editor",
+  });
+
+const apiHost = z
+  .string()
+  .trim()
+  .default("")
+  .transform((text, context) => {
+    const origin = apiOrigin(text);
+    if (origin === undefined) {
+      context.addIssue({
+        code: "custom",
+        message: `MINIMAX_API_HOST is "${bounded(text, 80)}", but has to be global, cn, or an https:// origin without a path (http:// only on this machine)`,
+      });
+      return z.NEVER;
+    }
+    return origin;
+  });
+
+/**
+ * Reads the variables this server knows.
+ *
+ * @throws ConfigurationError that names every bad variable, a line each; it never holds the key
+ */
+export function parseConfig(environment: NodeJS.ProcessEnv, { workingDirectory, homeDirectory }: Directories): Config {
+  const outputDirectory = z
+    .string()
+    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character" })
+    .optional()
+    .transform((text) =>
+      text === undefined || text.trim() === ""
+        ? undefined
+        : resolve(workingDirectory, expandHome(text.trim(), homeDirectory)),
+    );
+  const schema = z.object({ MINIMAX_API_KEY: apiKey, MINIMAX_API_HOST: apiHost, MINIMAX_OUTPUT_DIR: outputDirectory });
+  const parsed = schema.safeParse(environment);
+  if (!parsed.success) {
+    throw new ConfigurationError(
+      ["The server cannot start:", ...parsed.error.issues.map(({ message }) => `- ${message}.`)].join("\n"),
+    );
+  }
+  return {
+    apiKey: parsed.data.MINIMAX_API_KEY,
+    apiHost: parsed.data.MINIMAX_API_HOST,
+    outputDirectory: parsed.data.MINIMAX_OUTPUT_DIR,
+  };
+}
+
+function apiOrigin(text: string): string | undefined {
+  if (text === "" || text === "global") return API_HOSTS.global;
+  if (text === "cn") return API_HOSTS.cn;
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const isBare =
+    url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
+  const isSecure = url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
+  return isBare && isSecure ? url.origin : undefined;
+}

@@ -1,0 +1,163 @@
+/** The one tool this server registers. */
+export const TOOL_NAME = "minimax_image_generate";
+
+/** Path of the image endpoint, the same on every MiniMax host. */
+export const IMAGE_GENERATION_PATH = "/v1/image_generation";
+
+/** MiniMax's public hosts by region. A key works only with the host of the region it was made in. */
+export const API_HOSTS = {
+  global: "https://api.minimax.io",
+  cn: "https://api.minimaxi.com",
+} as const;
+
+/** Aspect ratios MiniMax accepts, with the pixels it draws for each. */
+export const ASPECT_RATIO_PIXELS = {
+  "1:1": { width: 1024, height: 1024 },
+  "16:9": { width: 1280, height: 720 },
+  "4:3": { width: 1152, height: 864 },
+  "3:2": { width: 1248, height: 832 },
+  "2:3": { width: 832, height: 1248 },
+  "3:4": { width: 864, height: 1152 },
+  "9:16": { width: 720, height: 1280 },
+  "21:9": { width: 1344, height: 576 },
+} as const;
+
+/** Aspect ratios in the order they are offered to the model. */
+export const ASPECT_RATIOS = [
+  "1:1",
+  "16:9",
+  "4:3",
+  "3:2",
+  "2:3",
+  "3:4",
+  "9:16",
+  "21:9",
+] as const satisfies readonly (keyof typeof ASPECT_RATIO_PIXELS)[];
+
+/** Longest prompt MiniMax documents, in Unicode code points. */
+export const PROMPT_MAX_CHARACTERS = 1500;
+
+/** Most images one request can ask for. */
+export const IMAGES_MAX = 9;
+
+/** Largest seed accepted: an unsigned 32-bit integer. */
+export const SEED_MAX = 4_294_967_295;
+
+/** Most subject references in one request. */
+export const REFERENCES_MAX = 5;
+
+/** MiniMax refuses reference images of this many bytes or more. */
+export const REFERENCE_MAX_BYTES = 10_000_000;
+
+/** Largest image that is kept, in bytes; anything larger is a failure of that image alone. */
+export const IMAGE_MAX_BYTES = 32 * 1024 * 1024;
+
+/** Time one call may take in all, in milliseconds: just under the four minutes after which Claude Desktop gives up. */
+export const DEFAULT_CALL_BUDGET_MS = 230_000;
+
+/** Longest time between two progress notifications, in milliseconds: clients that count silence give up after 60 s. */
+export const PROGRESS_INTERVAL_MS = 5_000;
+
+/** A download that delivers nothing for this long is given up and tried again, in milliseconds. */
+export const DOWNLOAD_STALL_MS = 20_000;
+
+/** Most redirects followed for one download. */
+export const DOWNLOAD_MAX_REDIRECTS = 3;
+
+/**
+ * What a status code says about the request:
+ * `refused`: nothing was made and asking again would get the same answer;
+ * `transient`: nothing was made and asking again may work;
+ * `unknown`: images may have been made and billed, so it is never repeated.
+ */
+export type Outcome = "refused" | "transient" | "unknown";
+
+/** What is known of one `base_resp.status_code`. */
+export interface ApiCode {
+  readonly meaning: string;
+  readonly outcome: Outcome;
+  /** Least wait before another try, in milliseconds; jitter comes on top. */
+  readonly minimumWaitMs?: number;
+  /** What the person or the model can do. */
+  readonly recovery: string;
+}
+
+const TRY_LATER = "This is a passing fault at MiniMax: call again in a minute.";
+const CHECK_KEY =
+  "Check MINIMAX_API_KEY. A wrong key and a key of the other region look the same: a key from platform.minimax.io works only with MINIMAX_API_HOST=global, a key from platform.minimaxi.com (mainland China) only with MINIMAX_API_HOST=cn.";
+
+/** Every status code the server knows: the single source for retry decisions, hints and the README's table. Source: MiniMax error code page and live answers. */
+export const API_CODES: Readonly<Record<number, ApiCode>> = {
+  1000: { meaning: "unknown error", outcome: "transient", recovery: TRY_LATER },
+  1001: {
+    meaning: "request timed out at MiniMax",
+    outcome: "unknown",
+    recovery:
+      "Images may have been made and billed. Calling again is your choice; fewer images (n) make a timeout less likely.",
+  },
+  1002: {
+    meaning: "rate limit",
+    outcome: "transient",
+    minimumWaitMs: 60_000,
+    recovery: "Wait a minute before the next call, and ask for several pictures with n instead of with several calls.",
+  },
+  1004: { meaning: "not authorised", outcome: "refused", recovery: CHECK_KEY },
+  1008: {
+    meaning: "insufficient balance",
+    outcome: "refused",
+    recovery: "Top up the MiniMax account, then call again.",
+  },
+  1024: { meaning: "internal error", outcome: "transient", recovery: TRY_LATER },
+  1026: {
+    meaning: "sensitive prompt",
+    outcome: "refused",
+    recovery: "Reword the prompt: MiniMax's safety filter refused it.",
+  },
+  1027: {
+    meaning: "sensitive result",
+    outcome: "refused",
+    recovery: "Reword the prompt: MiniMax's safety filter refused what it drew.",
+  },
+  1033: { meaning: "downstream error", outcome: "transient", recovery: TRY_LATER },
+  1039: { meaning: "token limit", outcome: "transient", recovery: "Wait a minute, or shorten the prompt." },
+  1041: {
+    meaning: "connection limit",
+    outcome: "transient",
+    recovery: "Wait until other requests with this key have ended, then call again.",
+  },
+  1042: {
+    meaning: "too many invisible characters in the prompt",
+    outcome: "refused",
+    recovery: "Remove invisible or control characters from the prompt.",
+  },
+  2013: {
+    meaning: "invalid parameters",
+    outcome: "refused",
+    recovery: "Correct the parameter that MiniMax names, then call again.",
+  },
+  2038: {
+    meaning: "real-name verification needed",
+    outcome: "refused",
+    recovery: "Complete the real-name verification of the MiniMax account (mainland China).",
+  },
+  2045: {
+    meaning: "rate growth limit",
+    outcome: "transient",
+    minimumWaitMs: 30_000,
+    recovery: "Requests grew too fast: wait half a minute, then send them more slowly.",
+  },
+  2049: { meaning: "invalid API key", outcome: "refused", recovery: CHECK_KEY },
+  2056: {
+    meaning: "usage limit of the plan",
+    outcome: "refused",
+    recovery: "Wait until the plan's 5-hour window has passed, or use a pay-as-you-go key.",
+  },
+  2061: {
+    meaning: "the plan does not include the model",
+    outcome: "refused",
+    recovery: "image-01 needs the Plus plan or above, or a pay-as-you-go key.",
+  },
+};
+
+/** HTTP statuses that say that nothing was made and that asking again may work. */
+export const TRANSIENT_HTTP_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503]);

@@ -1,0 +1,167 @@
+import { API_CODES, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
+import { seconds } from "./text.ts";
+
+/** What an error carries beside its sentence. */
+export interface ErrorFacts {
+  /** MiniMax's `base_resp.status_code`, or this server's own `EMPTY_RESPONSE`. */
+  readonly statusCode?: number | "EMPTY_RESPONSE" | undefined;
+  /** Upstream's trace id, for MiniMax support. */
+  readonly traceId?: string | undefined;
+  /** What the person or the model can do. */
+  readonly recovery?: string | undefined;
+  /** Least wait in milliseconds before the same thing may be tried again; absent when it must not be. */
+  readonly repeatAfterMs?: number | undefined;
+}
+
+/** Every failure whose sentence was written for the person who reads it. Anything else that is thrown is a defect, and its text stays inside. */
+export class ServerError extends Error {
+  override readonly name: string = "ServerError";
+
+  constructor(
+    message: string,
+    readonly facts: ErrorFacts = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The environment cannot be used; the message names every bad variable, a line each. */
+export class ConfigurationError extends ServerError {
+  override readonly name = "ConfigurationError";
+}
+
+/** The directory asked for may not or cannot be written. Nothing has been sent. */
+export class OutputDirectoryError extends ServerError {
+  override readonly name = "OutputDirectoryError";
+}
+
+/** One image could not be fetched, read or written; the others are not touched by it. */
+export class ImageError extends ServerError {
+  override readonly name = "ImageError";
+}
+
+/** The call's time is used up. */
+export class BudgetSpentError extends ServerError {
+  override readonly name = "BudgetSpentError";
+
+  constructor(readonly budgetMs: number) {
+    super(`The call used up its ${seconds(budgetMs)}.`, {
+      recovery: "Nothing was made or billed. Call again later, or give calls more time with MINIMAX_TIMEOUT_MS.",
+    });
+  }
+}
+
+/** MiniMax answered and said no. `statusCode` is its `base_resp.status_code`, not an HTTP status. */
+export class MiniMaxApiError extends ServerError {
+  override readonly name = "MiniMaxApiError";
+
+  /**
+   * @param statusCode - known codes bring their meaning, hint and retry rule from `API_CODES`
+   * @param statusMessage - upstream's words, already bounded and without secrets
+   * @param answer - `retryAfterMs` is what `Retry-After` asked for; `transient` says whether a code that is not in the table may be repeated
+   */
+  constructor(
+    statusCode: number,
+    statusMessage: string,
+    {
+      traceId,
+      retryAfterMs = 0,
+      transient = false,
+    }: { traceId?: string | undefined; retryAfterMs?: number | undefined; transient?: boolean },
+  ) {
+    const known = API_CODES[statusCode];
+    const repeatable = known === undefined ? transient : known.outcome === "transient";
+    super(
+      `MiniMax refused the request: ${known?.meaning ?? "unknown code"}${statusMessage === "" ? "" : ` ("${statusMessage}")`}.`,
+      {
+        statusCode,
+        traceId,
+        recovery: known?.recovery,
+        repeatAfterMs: repeatable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
+      },
+    );
+  }
+}
+
+/** The host answered with an HTTP error and no MiniMax code. */
+export class HttpError extends ServerError {
+  override readonly name = "HttpError";
+
+  constructor(
+    readonly status: number,
+    {
+      host,
+      traceId,
+      retryAfterMs = 0,
+    }: { host: string; traceId?: string | undefined; retryAfterMs?: number | undefined },
+  ) {
+    super(`${host} answered HTTP ${String(status)} instead of an image.`, {
+      traceId,
+      recovery: TRANSIENT_HTTP_STATUSES.has(status)
+        ? "This looks like a passing fault at MiniMax: call again in a minute."
+        : "Check MINIMAX_API_HOST: it has to be a MiniMax API host.",
+      repeatAfterMs: TRANSIENT_HTTP_STATUSES.has(status) ? retryAfterMs : undefined,
+    });
+  }
+}
+
+/** No connection came about, so nothing was sent. */
+export class ConnectionError extends ServerError {
+  override readonly name = "ConnectionError";
+
+  constructor(host: string, reason: string, options?: ErrorOptions) {
+    super(
+      `Could not connect to ${host} (${reason}).`,
+      { recovery: "Nothing was sent or billed. Check the network connection, and MINIMAX_API_HOST.", repeatAfterMs: 0 },
+      options,
+    );
+  }
+}
+
+/** The request was sent and its answer never came whole: it is not repeated, because the images may exist and have been billed. */
+export class UnknownOutcomeError extends ServerError {
+  override readonly name = "UnknownOutcomeError";
+
+  constructor(whatHappened: string, facts: Pick<ErrorFacts, "statusCode" | "traceId"> = {}, options?: ErrorOptions) {
+    super(
+      `The request was sent, but ${whatHappened}. The images may have been made and billed, so it was not repeated.`,
+      { ...facts, recovery: "Calling again is your choice: it may be billed a second time." },
+      options,
+    );
+  }
+}
+
+/** MiniMax reported success and delivered no image. */
+export class EmptyResponseError extends ServerError {
+  override readonly name = "EmptyResponseError";
+
+  /** @param withheld - how many images MiniMax says it withheld, as it says it */
+  constructor(withheld: string | undefined, traceId: string | undefined) {
+    super(
+      `MiniMax reported success but delivered no image${withheld === undefined ? "" : `; it withheld ${withheld}`}.`,
+      {
+        statusCode: "EMPTY_RESPONSE",
+        traceId,
+        recovery:
+          "The safety filter usually withholds by the picture, not by the prompt: call again, or reword the prompt.",
+      },
+    );
+  }
+}
+
+/** A repeatable failure that was not repeated any more: all tries are used up, or the next one would not fit into the call's time. */
+export class GaveUpError extends ServerError {
+  override readonly name = "GaveUpError";
+
+  /** @param nextWaitMs - how long the wait would have been that was not begun; absent when the tries were used up */
+  constructor(cause: ServerError, tries: number, nextWaitMs?: number) {
+    super(
+      nextWaitMs === undefined
+        ? `${cause.message} Tried ${String(tries)} times.`
+        : `${cause.message} The next try would have been in ${seconds(nextWaitMs)}, past the time this call may take.`,
+      { statusCode: cause.facts.statusCode, traceId: cause.facts.traceId, recovery: cause.facts.recovery },
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,28 @@
+import type { Readable, Writable } from "node:stream";
+
+const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** The parts of a process that tell when it has to end. */
+export interface ProcessLike {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  on(event: (typeof END_SIGNALS)[number], listener: () => void): unknown;
+}
+
+/**
+ * Calls `end` once, at the first sign that nobody is there any more: stdin ended, closed or broke, stdout broke, or a signal came.
+ * Later signs are swallowed, so that a second signal does not kill the process while it cleans up.
+ */
+export function onEnd(process: ProcessLike, end: () => void): void {
+  let hasEnded = false;
+  const once = (): void => {
+    if (hasEnded) return;
+    hasEnded = true;
+    end();
+  };
+  for (const event of ["end", "close", "error"]) process.stdin.on(event, once);
+  for (const event of ["close", "error"]) process.stdout.on(event, once);
+  process.stderr.on("error", () => undefined);
+  for (const signal of END_SIGNALS) process.on(signal, once);
+}

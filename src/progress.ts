@@ -1,0 +1,60 @@
+import type { Activity } from "./call.ts";
+import type { Clock } from "./clock.ts";
+
+const SHARE_PER_STEP = 0.1;
+
+/** The parameters of `notifications/progress` that this module fills in. */
+export interface ProgressStep {
+  readonly progress: number;
+  readonly total: number;
+  readonly message: string;
+}
+
+/**
+ * Keeps the client informed about one call: at once when the activity changes, and again at least every `intervalMs` while it does not.
+ * How long MiniMax will take is not known, so each step covers a tenth of what is left: `progress` always rises and never passes `total`.
+ */
+export class Progress {
+  readonly #stopped = new AbortController();
+  #activity: Activity | undefined;
+  #progress = 0;
+
+  /** @param send - delivers one notification; what it rejects with is of no consequence to the call */
+  constructor(
+    private readonly clock: Clock,
+    private readonly intervalMs: number,
+    private readonly send: (step: ProgressStep) => Promise<void>,
+  ) {}
+
+  /** Says what is being done from now on. */
+  readonly enter = (activity: Activity): void => {
+    const isFirst = this.#activity === undefined;
+    this.#activity = activity;
+    this.#tell();
+    if (isFirst) void this.#repeat();
+  };
+
+  /** Nothing is sent any more from now on. */
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  async #repeat(): Promise<void> {
+    try {
+      for (;;) {
+        await this.clock.sleep(this.intervalMs, this.#stopped.signal);
+        this.#tell();
+      }
+    } catch {
+      return;
+    }
+  }
+
+  #tell(): void {
+    if (this.#stopped.signal.aborted || this.#activity === undefined) return;
+    this.#progress += (1 - this.#progress) * SHARE_PER_STEP;
+    this.send({ progress: this.#progress, total: 1, message: this.#activity(this.clock.monotonicMs()) }).catch(
+      () => undefined,
+    );
+  }
+}

@@ -1,0 +1,182 @@
+import { randomUUID } from "node:crypto";
+import { Base64Decoder } from "./base64.ts";
+
+const QUOTATION_MARK = 0x22;
+const BACKSLASH = 0x5c;
+const LONGEST_ESCAPE = 6;
+const LIFT_ABOVE_BYTES = 4096;
+
+/** Bounds on a body that upstream controls, in bytes. */
+export interface ReplyLimits {
+  /** Largest decoded image. */
+  readonly imageBytes: number;
+  /** Everything that is not a picture. */
+  readonly jsonBytes: number;
+  /** The whole body as it arrives. */
+  readonly bodyBytes: number;
+}
+
+/** Decoded base64, or why it could not be decoded. */
+export type DecodedImage = ReturnType<Base64Decoder["finish"]>;
+
+/** A parsed body whose long strings were decoded while they arrived. */
+export interface ReplyBody {
+  /** The JSON value; each long string is a short token in it. Outside data: parse it before use. */
+  readonly json: unknown;
+  /** The bytes behind a string of `json`, whether it was long or short. */
+  readonly decode: (text: string) => DecodedImage;
+}
+
+/** The body cannot be used: not JSON, cut off, or larger than its limits. */
+export class UnreadableBodyError extends Error {
+  override readonly name = "UnreadableBodyError";
+}
+
+/**
+ * Reads a JSON body of which base64 pictures are nearly all. A string beyond 4 kB is decoded piece by piece as it streams past and
+ * replaced by a token, so that at no time a picture is held as text as well as bytes.
+ *
+ * @throws UnreadableBodyError when the text is not JSON or exceeds a limit; whatever the stream throws when it breaks or is aborted
+ */
+export async function readReplyBody(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  limits: ReplyLimits,
+): Promise<ReplyBody> {
+  const lifter = new StringLifter(limits);
+  let bodyBytes = 0;
+  for await (const chunk of body) {
+    bodyBytes += chunk.byteLength;
+    if (bodyBytes > limits.bodyBytes)
+      throw new UnreadableBodyError(`the body exceeds ${String(limits.bodyBytes)} bytes`);
+    lifter.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  }
+  return lifter.finish();
+}
+
+/** Splits JSON text, as it arrives, into a small skeleton and the long strings lifted out of it. Only string boundaries are understood; `JSON.parse` judges the rest. Bytes are kept as latin1 until the end, so no character is cut. */
+class StringLifter {
+  readonly #tokenPrefix = `lifted:${randomUUID()}:`;
+  readonly #lifted: DecodedImage[] = [];
+  #skeleton = "";
+  #inString = false;
+  #escapeOpen = false;
+  #short = "";
+  #long: EscapedBase64 | undefined;
+
+  constructor(private readonly limits: ReplyLimits) {}
+
+  push(chunk: Buffer): void {
+    let position = 0;
+    let quotationMark = -1;
+    let backslash = -1;
+    while (position < chunk.length) {
+      if (quotationMark < position) quotationMark = indexOrEnd(chunk, QUOTATION_MARK, position);
+      if (backslash < position) backslash = indexOrEnd(chunk, BACKSLASH, position);
+      if (!this.#inString) {
+        this.#keep(chunk.toString("latin1", position, quotationMark + 1));
+        this.#inString = quotationMark < chunk.length;
+        position = quotationMark + 1;
+      } else if (this.#escapeOpen) {
+        this.#append(chunk.toString("latin1", position, position + 1));
+        this.#escapeOpen = false;
+        position += 1;
+      } else if (backslash < quotationMark) {
+        this.#append(chunk.toString("latin1", position, backslash + 1));
+        this.#escapeOpen = true;
+        position = backslash + 1;
+      } else {
+        this.#append(chunk.toString("latin1", position, quotationMark));
+        if (quotationMark < chunk.length) this.#closeString();
+        position = quotationMark + 1;
+      }
+    }
+  }
+
+  finish(): ReplyBody {
+    try {
+      const json: unknown = JSON.parse(Buffer.from(this.#skeleton, "latin1").toString("utf8"));
+      return { json, decode: (text) => this.#decode(text) };
+    } catch (error) {
+      throw new UnreadableBodyError(this.#inString ? "the body was cut off" : "the body is not JSON", { cause: error });
+    }
+  }
+
+  #decode(text: string): DecodedImage {
+    const lifted = text.startsWith(this.#tokenPrefix)
+      ? this.#lifted[Number(text.slice(this.#tokenPrefix.length))]
+      : undefined;
+    if (lifted !== undefined) return lifted;
+    const decoder = new Base64Decoder(this.limits.imageBytes);
+    decoder.push(text);
+    return decoder.finish();
+  }
+
+  #append(text: string): void {
+    if (this.#long !== undefined) {
+      this.#long.push(text);
+      return;
+    }
+    this.#short += text;
+    if (this.#short.length > LIFT_ABOVE_BYTES) {
+      this.#long = new EscapedBase64(this.limits.imageBytes);
+      this.#long.push(this.#short);
+      this.#short = "";
+    }
+  }
+
+  #closeString(): void {
+    this.#inString = false;
+    if (this.#long !== undefined) {
+      this.#short = `${this.#tokenPrefix}${String(this.#lifted.length)}`;
+      this.#lifted.push(this.#long.finish());
+      this.#long = undefined;
+    }
+    this.#keep(`${this.#short}"`);
+    this.#short = "";
+  }
+
+  #keep(text: string): void {
+    this.#skeleton += text;
+    if (this.#skeleton.length > this.limits.jsonBytes)
+      throw new UnreadableBodyError(
+        `the body holds more than ${String(this.limits.jsonBytes)} bytes beside its images`,
+      );
+  }
+}
+
+/** Undoes JSON's escapes (`\/` is common) in front of the base64 decoder; an escape may lie across two pieces. */
+class EscapedBase64 {
+  readonly #decoder: Base64Decoder;
+  #pending = "";
+
+  constructor(maxBytes: number) {
+    this.#decoder = new Base64Decoder(maxBytes);
+  }
+
+  push(piece: string): void {
+    const text = this.#pending + piece;
+    const lastBackslash = text.lastIndexOf("\\");
+    const cut = lastBackslash !== -1 && lastBackslash > text.length - LONGEST_ESCAPE ? lastBackslash : text.length;
+    this.#pending = text.slice(cut);
+    this.#decoder.push(unescape(text.slice(0, cut)));
+  }
+
+  finish(): DecodedImage {
+    this.#decoder.push(unescape(this.#pending));
+    return this.#decoder.finish();
+  }
+}
+
+function unescape(text: string): string {
+  if (!text.includes("\\")) return text;
+  try {
+    return String(JSON.parse(`"${text}"`));
+  } catch {
+    return "\\";
+  }
+}
+
+function indexOrEnd(chunk: Buffer, byte: number, from: number): number {
+  const index = chunk.indexOf(byte, from);
+  return index === -1 ? chunk.length : index;
+}

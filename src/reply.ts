@@ -1,0 +1,111 @@
+import { API_CODES, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
+import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError } from "./errors.ts";
+import type { DecodedImage } from "./reply-body.ts";
+import { type UpstreamReply, upstreamReplySchema } from "./schemas.ts";
+
+/** One picture as MiniMax delivered it: bytes, a link, or nothing usable. */
+export type GeneratedImage =
+  { readonly chunks: readonly Uint8Array[] } | { readonly link: string } | { readonly problem: string };
+
+/** What one paid request made. */
+export interface Generation {
+  /** Upstream's request id, or its trace id; absent when the answer had neither. */
+  readonly id: string | undefined;
+  /** At least one, in MiniMax's order. */
+  readonly images: readonly GeneratedImage[];
+  readonly metadata: { readonly failed_count: string; readonly success_count: string };
+}
+
+/** An HTTP answer with its body read. */
+export interface Answer {
+  readonly status: number;
+  readonly host: string;
+  readonly traceId: string | undefined;
+  /** What `Retry-After` asked for, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+  /** The parsed JSON, or undefined when the body was not readable JSON. */
+  readonly json: unknown;
+  /** Why `json` is missing. */
+  readonly unreadable: string | undefined;
+  readonly decode: (text: string) => DecodedImage;
+  /** Makes upstream text fit to quote: bounded, one line, without the key. */
+  readonly quote: (text: string) => string;
+}
+
+/**
+ * Reads an answer in the order HTTP status, `base_resp`, data.
+ *
+ * @param requested - how many images were asked for, for the counts when upstream gives none
+ * @throws MiniMaxApiError, HttpError, UnknownOutcomeError or EmptyResponseError; never anything else, whatever the body holds
+ */
+export function interpretReply(answer: Answer, requested: number): Generation {
+  const parsed = upstreamReplySchema.safeParse(answer.json);
+  const reply: UpstreamReply = parsed.success ? parsed.data : {};
+  const success = answer.status >= 200 && answer.status < 300;
+  const code = reply.base_resp?.status_code ?? (success ? undefined : codeInWords(reply.error?.message));
+  if (code !== undefined && code !== 0) throw refusal(answer, reply, code);
+  if (!success) throw httpFailure(answer);
+
+  const images = imagesOf(answer, reply);
+  const id = [reply.id, answer.traceId].find((candidate) => candidate !== undefined && candidate.trim() !== "");
+  if (images.length === 0) {
+    if (code === undefined && reply.data === undefined)
+      throw new UnknownOutcomeError(answer.unreadable ?? "its answer is not what MiniMax documents", {
+        traceId: answer.traceId,
+      });
+    throw new EmptyResponseError(reply.metadata?.failed_count, id === undefined ? undefined : answer.quote(id));
+  }
+  return {
+    id: id === undefined ? undefined : answer.quote(id),
+    images,
+    metadata: {
+      failed_count: reply.metadata?.failed_count ?? String(Math.max(0, requested - images.length)),
+      success_count: reply.metadata?.success_count ?? String(images.length),
+    },
+  };
+}
+
+function refusal(answer: Answer, reply: UpstreamReply, code: number): Error {
+  const message = answer.quote(reply.base_resp?.status_msg ?? reply.error?.message ?? "");
+  const facts = { statusCode: code, traceId: answer.traceId };
+  if (API_CODES[code]?.outcome === "unknown")
+    return new UnknownOutcomeError(`MiniMax reported a timeout ("${message}")`, facts);
+  if (mayHaveBeenMade(answer.status))
+    return new UnknownOutcomeError(`${answer.host} answered HTTP ${String(answer.status)}`, facts);
+  return new MiniMaxApiError(code, message, {
+    traceId: answer.traceId,
+    retryAfterMs: answer.retryAfterMs,
+    transient: TRANSIENT_HTTP_STATUSES.has(answer.status),
+  });
+}
+
+function httpFailure(answer: Answer): Error {
+  if (mayHaveBeenMade(answer.status))
+    return new UnknownOutcomeError(`${answer.host} answered HTTP ${String(answer.status)}`, {
+      traceId: answer.traceId,
+    });
+  return new HttpError(answer.status, answer);
+}
+
+function mayHaveBeenMade(status: number): boolean {
+  return status >= 500 && !TRANSIENT_HTTP_STATUSES.has(status);
+}
+
+/** The other envelope of the same host writes its code into the message: "login fail: … (1004)". */
+function codeInWords(message: string | undefined): number | undefined {
+  const digits = /\((\d{4})\)\s*$/.exec(message ?? "")?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+function imagesOf({ decode, quote }: Answer, { data }: UpstreamReply): GeneratedImage[] {
+  const encoded = data?.image_base64 ?? [];
+  if (encoded.length > 0)
+    return encoded.map((text) =>
+      typeof text === "string" ? decode(text) : { problem: "MiniMax delivered no text for it" },
+    );
+  return (data?.image_urls ?? []).map((link) =>
+    typeof link === "string" && URL.canParse(link)
+      ? { link }
+      : { problem: `MiniMax delivered no usable link for it (${quote(String(link))})` },
+  );
+}

@@ -1,0 +1,65 @@
+import type { Clock } from "./clock.ts";
+import { GaveUpError, ServerError } from "./errors.ts";
+
+/** How often and how patiently something is tried again. */
+export interface BackoffPolicy {
+  /** Tries after the first one. */
+  readonly retries: number;
+  /** Upper bound of the first wait, in milliseconds. */
+  readonly baseMs: number;
+  /** Upper bound of every wait, in milliseconds. */
+  readonly capMs: number;
+}
+
+/** Time, chance and policy: everything a wait is made of. */
+export interface Timing {
+  readonly clock: Clock;
+  /** Uniform in `[0, 1)`. */
+  readonly random: () => number;
+  readonly policy: BackoffPolicy;
+}
+
+/** A wait that is about to begin. */
+export interface RetryWait {
+  readonly error: ServerError;
+  /** Number of the coming try; the first one was 1. */
+  readonly nextTry: number;
+  /** How many tries there are at most. */
+  readonly tries: number;
+  /** On the clock's monotonic scale. */
+  readonly untilMs: number;
+}
+
+/** Three retries, waiting at most 1, 2 and 4 seconds; 30 seconds is the most any policy here should wait. */
+export const DEFAULT_POLICY: BackoffPolicy = { retries: 3, baseMs: 1000, capMs: 30_000 };
+
+/** Full jitter: uniform in `[0, min(capMs, baseMs * 2 ** attempt))`, in milliseconds; `attempt` starts at 0. Source: AWS Architecture Blog, "Exponential Backoff And Jitter". */
+export function fullJitter(attempt: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
+  return random() * Math.min(capMs, baseMs * 2 ** attempt);
+}
+
+/**
+ * Runs `operation` until it succeeds or must not be repeated. Only a `ServerError` with `repeatAfterMs` is repeated; the wait is
+ * `repeatAfterMs` plus full jitter. A wait that would end after `deadlineMs` (monotonic) is not begun.
+ *
+ * @throws the operation's own error when it must not be repeated, `GaveUpError` when tries or time are used up, the signal's reason on abort during a wait
+ */
+export async function retry<T>(
+  operation: () => Promise<T>,
+  { clock, random, policy }: Timing,
+  { signal, deadlineMs, onWait }: { signal: AbortSignal; deadlineMs: number; onWait: (wait: RetryWait) => void },
+): Promise<T> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await operation();
+    } catch (error) {
+      if (!(error instanceof ServerError) || error.facts.repeatAfterMs === undefined) throw error;
+      if (attempt >= policy.retries) throw new GaveUpError(error, attempt + 1);
+      const waitMs = error.facts.repeatAfterMs + fullJitter(attempt, policy, random);
+      const untilMs = clock.monotonicMs() + waitMs;
+      if (untilMs >= deadlineMs) throw new GaveUpError(error, attempt + 1, waitMs);
+      onWait({ error, nextTry: attempt + 2, tries: policy.retries + 1, untilMs });
+      await clock.sleep(waitMs, signal);
+    }
+  }
+}

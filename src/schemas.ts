@@ -1,0 +1,131 @@
+import { z } from "zod";
+import { ASPECT_RATIOS, IMAGES_MAX, PROMPT_MAX_CHARACTERS, REFERENCES_MAX, SEED_MAX } from "./constants.ts";
+import { codePoints } from "./text.ts";
+
+const integerBetween = (minimum: number, maximum: number) => {
+  const error = `Invalid value: expected an integer from ${String(minimum)} to ${String(maximum)}`;
+  return z.int({ error }).min(minimum, { error }).max(maximum, { error });
+};
+
+const prompt = z
+  .string()
+  .refine((text) => text.trim() !== "", { error: "Invalid value: expected text that is not blank" })
+  .refine((text) => codePoints(text).length <= PROMPT_MAX_CHARACTERS, {
+    error: `Invalid value: expected at most ${String(PROMPT_MAX_CHARACTERS)} characters`,
+  })
+  .meta({
+    minLength: 1,
+    maxLength: PROMPT_MAX_CHARACTERS,
+    description: "What to draw, 1 to 1500 characters: subject, style, light, composition.",
+  });
+
+const subjectReference = z.object({
+  type: z.literal("character"),
+  image_file: z.string().min(1).meta({ description: "https:// URL or data:image/(jpeg|png|webp);base64,… URL" }),
+});
+
+/** What the tool accepts. Unknown keys are kept, so that they can be named in `warnings`. */
+export const toolInputSchema = z.looseObject({
+  prompt,
+  aspect_ratio: z.enum(ASPECT_RATIOS).default("1:1").describe("Shape of the pictures."),
+  n: integerBetween(1, IMAGES_MAX)
+    .default(1)
+    .describe("How many pictures: one call with n is much faster than n calls, at the same price."),
+  seed: integerBetween(0, SEED_MAX).optional().describe("The same seed and parameters give the same pictures."),
+  response_format: z
+    .enum(["base64", "url"])
+    .default("base64")
+    .describe("How MiniMax delivers; the pictures are saved either way. url also returns links that expire in 24 h."),
+  prompt_optimizer: z.boolean().default(false).describe("Let MiniMax rewrite the prompt."),
+  subject_reference: z
+    .array(subjectReference)
+    .min(1)
+    .max(REFERENCES_MAX)
+    .optional()
+    .describe("Pictures of a character to keep."),
+  output_dir: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Where to save: absolute, or relative to the allowed base directory, and inside it."),
+});
+
+/** The tool's input after validation. */
+export type ToolInput = z.infer<typeof toolInputSchema>;
+
+const savedImage = z.object({
+  path: z.string().describe("absolute"),
+  width: z.int().min(1).max(65_535),
+  height: z.int().min(1).max(65_535),
+  bytes: z.int().min(1).max(1_000_000_000),
+  mime_type: z.enum(["image/jpeg", "image/png", "image/webp"]),
+});
+
+/** What the tool returns; the text of a result says the same. */
+export const toolOutputSchema = z.object({
+  id: z.string().optional().describe("MiniMax's request id"),
+  image_count: z.int().min(0).max(1000).describe("images MiniMax returned"),
+  saved_count: z.int().min(0).max(1000).describe("images written to disk"),
+  file_paths: z.array(z.string()).describe("absolute paths, in the order of the images"),
+  failures: z
+    .array(z.object({ index: z.int().min(1).max(1000), error: z.string() }))
+    .optional()
+    .describe("images that could not be saved; index counts from 1"),
+  metadata: z.object({ failed_count: z.string(), success_count: z.string() }).describe("MiniMax's own counts"),
+  images: z.array(savedImage).describe("facts read from the saved files"),
+  image_urls: z.array(z.string()).optional().describe("links, valid for 24 h"),
+  seed: z.int().min(0).max(SEED_MAX).optional(),
+  warnings: z.array(z.string()).optional(),
+});
+
+/** The facts of one successful call. */
+export type ToolOutput = z.infer<typeof toolOutputSchema>;
+
+/** One image as it was written to disk. */
+export type SavedImage = z.infer<typeof savedImage>;
+
+const count = z
+  .union([z.string().regex(/^\d{1,9}$/), z.int().min(0)])
+  .transform(String)
+  .optional()
+  .catch(undefined);
+
+const statusCode = z.union([
+  z.int(),
+  z
+    .string()
+    .regex(/^-?\d{1,9}$/)
+    .transform(Number),
+]);
+
+const text = z.string().optional().catch(undefined);
+
+/** MiniMax's answer, as live bodies have it: any part may be missing, and an empty array or null stands for an empty object. Unknown fields are ignored. */
+export const upstreamReplySchema = z.object({
+  id: text,
+  data: z
+    .object({
+      image_base64: z.array(z.unknown()).optional().catch(undefined),
+      image_urls: z.array(z.unknown()).optional().catch(undefined),
+    })
+    .optional()
+    .catch(undefined),
+  metadata: z.object({ failed_count: count, success_count: count }).optional().catch(undefined),
+  base_resp: z.object({ status_code: statusCode, status_msg: text }).optional().catch(undefined),
+  error: z.object({ message: text }).optional().catch(undefined),
+});
+
+/** MiniMax's answer after validation. */
+export type UpstreamReply = z.infer<typeof upstreamReplySchema>;
+
+/** The body of `POST /v1/image_generation`: documented fields only. */
+export interface GenerationRequest {
+  readonly model: "image-01";
+  readonly prompt: string;
+  readonly aspect_ratio: ToolInput["aspect_ratio"];
+  readonly response_format: ToolInput["response_format"];
+  readonly n: number;
+  readonly prompt_optimizer: boolean;
+  readonly seed?: number;
+  readonly subject_reference?: readonly { readonly type: "character"; readonly image_file: string }[];
+}

@@ -1,0 +1,36 @@
+const QUOTE_MAX_CHARACTERS = 300;
+
+/** Whole seconds, rounded up, with the unit: `1500` → `2 s`. */
+export function seconds(ms: number): string {
+  return `${String(Math.max(0, Math.ceil(ms / 1000)))} s`;
+}
+
+/** A count with its noun: `1 image`, `3 images`. */
+export function plural(count: number, noun: string): string {
+  return `${String(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The Unicode code points of a text, which is how MiniMax and JSON Schema count characters. */
+export function codePoints(text: string): string[] {
+  return Array.from(text);
+}
+
+/** Text from outside made fit to quote: control characters and runs of white space become one space, at most `maxCharacters` code points stay. */
+export function bounded(text: string, maxCharacters: number = QUOTE_MAX_CHARACTERS): string {
+  const line = text
+    .slice(0, maxCharacters * 4)
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, " ")
+    .trim();
+  const characters = codePoints(line);
+  return characters.length <= maxCharacters ? line : `${characters.slice(0, maxCharacters).join("")}…`;
+}
+
+/** What an unknown thrown value says of itself, on one bounded line. */
+export function messageOf(error: unknown): string {
+  return bounded(error instanceof Error ? error.message : String(error));
+}
+
+/** The system's code of an error (`ENOSPC`, `ECONNREFUSED`), if it has one. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}

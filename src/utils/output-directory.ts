@@ -1,0 +1,133 @@
+import { randomUUID } from "node:crypto";
+import { access, constants, lstat, mkdir, realpath, rm, writeFile } from "node:fs/promises";
+import nodePath, { type PlatformPath } from "node:path";
+import { OutputDirectoryError } from "../errors.ts";
+import { bounded, messageOf, systemCode } from "../text.ts";
+
+/** Where files may be saved. Both are absolute. */
+export interface OutputRoot {
+  /** Nothing is ever written outside it. */
+  readonly base: string;
+  /** Where files go when the call does not say. */
+  readonly defaultDirectory: string;
+}
+
+/** What `chooseOutputRoot` decides by. */
+export interface OutputRootSources {
+  /** `MINIMAX_OUTPUT_DIR`, absolute. */
+  readonly configured: string | undefined;
+  readonly workingDirectory: string;
+  readonly homeDirectory: string;
+  /** `%SystemRoot%`; absent where there is none. */
+  readonly systemDirectory: string | undefined;
+}
+
+/**
+ * The configured directory; else `output` in the working directory; else, where that is no place to save (a filesystem root, a Windows system
+ * directory, not writable: desktop clients start servers there), `Pictures/minimax-image-mcp` in the home directory. Creates nothing.
+ */
+export async function chooseOutputRoot(
+  { configured, workingDirectory, homeDirectory, systemDirectory }: OutputRootSources,
+  path: PlatformPath = nodePath,
+): Promise<OutputRoot> {
+  if (configured !== undefined) return { base: configured, defaultDirectory: configured };
+  const isRoot = path.parse(workingDirectory).root === workingDirectory;
+  const isSystem = systemDirectory !== undefined && isInside(systemDirectory, workingDirectory, path);
+  if (!isRoot && !isSystem && (await isWritable(workingDirectory))) {
+    return { base: workingDirectory, defaultDirectory: path.join(workingDirectory, "output") };
+  }
+  const pictures = path.join(homeDirectory, "Pictures", "minimax-image-mcp");
+  return { base: pictures, defaultDirectory: pictures };
+}
+
+/** Replaces a leading `~` by the home directory; `~name` is left alone. */
+export function expandHome(directory: string, homeDirectory: string, path: PlatformPath = nodePath): string {
+  if (directory === "~") return homeDirectory;
+  const rest = directory.startsWith("~/") || directory.startsWith(`~${path.sep}`) ? directory.slice(2) : undefined;
+  return rest === undefined ? directory : path.join(homeDirectory, rest);
+}
+
+/** Whether `target` is `base` or lies below it, by the path rules of the platform alone: links are not followed. Both have to be absolute. */
+export function isInside(base: string, target: string, path: PlatformPath = nodePath): boolean {
+  const fromBase = path.relative(base, target);
+  return fromBase !== ".." && !fromBase.startsWith(`..${path.sep}`) && !path.isAbsolute(fromBase);
+}
+
+/**
+ * Turns `output_dir` into a directory that exists, can be written, and lies inside the base after resolving symlinks on both sides.
+ * Nothing is created when the directory is refused.
+ *
+ * @param requested - the call's `output_dir`; absent for the default directory
+ * @returns the real path
+ * @throws OutputDirectoryError when the directory is outside the base or cannot be created or written
+ */
+export async function resolveOutputDirectory(
+  requested: string | undefined,
+  { base, defaultDirectory }: OutputRoot,
+  homeDirectory: string,
+): Promise<string> {
+  const words = requested ?? defaultDirectory;
+  if (words.includes("\0")) throw outside(words, base);
+  const target = nodePath.resolve(base, expandHome(words, homeDirectory));
+  try {
+    const realTarget = await realPathOf(target);
+    if (!isInside(await realPathOf(base), realTarget)) throw outside(words, base);
+    await mkdir(realTarget, { recursive: true });
+    if (!isInside(await realpath(base), await realpath(realTarget))) throw outside(words, base);
+    await proveWritable(realTarget);
+    return realTarget;
+  } catch (error) {
+    if (error instanceof OutputDirectoryError) throw error;
+    throw new OutputDirectoryError(
+      `The output directory ${bounded(target)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
+      {
+        recovery:
+          "No request was made. Choose another output_dir inside the base directory, or mend the permissions or the disk.",
+      },
+      { cause: error },
+    );
+  }
+}
+
+function outside(requested: string, base: string): OutputDirectoryError {
+  return new OutputDirectoryError(`output_dir "${bounded(requested)}" is outside the base directory ${base}.`, {
+    recovery:
+      "No request was made. Give a path inside the base directory, or leave output_dir out. The base directory is set with MINIMAX_OUTPUT_DIR.",
+  });
+}
+
+/** Resolves the links of the part of a path that exists, and appends the rest. A link that leads nowhere is an error. */
+async function realPathOf(path: string): Promise<string> {
+  const parent = nodePath.dirname(path);
+  if (parent === path || (await exists(path))) return realpath(path);
+  return nodePath.join(await realPathOf(parent), nodePath.basename(path));
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+async function isWritable(directory: string): Promise<boolean> {
+  try {
+    await access(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Permission bits lie (read-only mounts, full disks, Windows ACLs): only writing proves it. */
+async function proveWritable(directory: string): Promise<void> {
+  const probe = nodePath.join(directory, `.${randomUUID()}.tmp`);
+  try {
+    await writeFile(probe, "probe", { flag: "wx" });
+  } finally {
+    await rm(probe, { force: true });
+  }
+}
