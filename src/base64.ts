@@ -1,3 +1,4 @@
+const NOT_BASE64 = /[^A-Za-z0-9+/=_-]/;
 const DATA_URL_PREFIX = /^data:[^,]{0,200};base64,/;
 
 /** Decodes one base64 string that arrives in pieces, so that text and bytes of a picture never stand in memory together. */
@@ -36,7 +37,13 @@ export class Base64Decoder {
     if (text === "" || this.#problem !== undefined) return;
     const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
     const bytes = Buffer.from(text, "base64");
-    if (this.#ended || text.length % 4 === 1 || bytes.length !== Math.floor(((text.length - padding) * 3) / 4)) {
+    if (
+      NOT_BASE64.test(text) ||
+      (padding > 0 && text.length % 4 !== 0) ||
+      this.#ended ||
+      text.length % 4 === 1 ||
+      bytes.length !== Math.floor(((text.length - padding) * 3) / 4)
+    ) {
       this.#fail("it is not valid base64");
       return;
     }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Clock } from "./clock.ts";
 import { BudgetSpentError } from "./errors.ts";
 
@@ -28,16 +29,22 @@ export function startCall({
   budgetMs: number;
   onActivity: (activity: Activity) => void;
 }): Call & { readonly end: () => void } {
-  const budget = new AbortController();
+  const aborted = new AbortController();
   const ended = new AbortController();
+  setMaxListeners(0, aborted.signal);
+  const cancel = (): void => {
+    aborted.abort(cancelled.reason);
+  };
+  if (cancelled.aborted) cancel();
+  cancelled.addEventListener("abort", cancel, { once: true, signal: ended.signal });
   clock.sleep(budgetMs, ended.signal).then(
     () => {
-      budget.abort(new BudgetSpentError(budgetMs));
+      aborted.abort(new BudgetSpentError(budgetMs));
     },
     () => undefined,
   );
   return {
-    signal: AbortSignal.any([cancelled, budget.signal]),
+    signal: aborted.signal,
     cancelled,
     deadlineMs: clock.monotonicMs() + budgetMs,
     onActivity,

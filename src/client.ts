@@ -1,3 +1,4 @@
+import { unlessAborted } from "./abort.ts";
 import type { Call } from "./call.ts";
 import { ConnectFailures } from "./connect-failures.ts";
 import {
@@ -8,13 +9,15 @@ import {
   IMAGES_MAX,
   TRANSIENT_HTTP_STATUSES,
 } from "./constants.ts";
-import { BudgetSpentError, ConnectionError, ImageError, UnknownOutcomeError } from "./errors.ts";
-import { isLoopback } from "./loopback.ts";
+import { BudgetSpentError, ConnectionError, ImageError, ServerError } from "./errors.ts";
+import { brokenOff, causeOf, reasonOf } from "./fetch-failures.ts";
+import { redirectTarget, secureLink } from "./links.ts";
+import type { Pacer, Place } from "./pacing.ts";
 import { readReplyBody, type ReplyBody, UnreadableBodyError } from "./reply-body.ts";
 import { type Answer, type GeneratedImage, type Generation, interpretReply } from "./reply.ts";
 import { retry, type RetryWait, type Timing } from "./retry.ts";
 import type { GenerationRequest } from "./schemas.ts";
-import { bounded, messageOf, plural, seconds, systemCode } from "./text.ts";
+import { bounded, plural, seconds } from "./text.ts";
 import { Watchdog } from "./watchdog.ts";
 
 const JSON_MAX_BYTES = 1024 * 1024;
@@ -32,25 +35,40 @@ export class MiniMaxClient {
    * @param apiKey - sent to `apiHost` and nowhere else
    * @param apiHost - origin without a trailing slash
    * @param timing - clock, chance and policy of every wait
+   * @param pacer - shared by all calls of the process
    */
   constructor(
     private readonly apiKey: string,
     private readonly apiHost: string,
     private readonly timing: Timing,
+    private readonly pacer: Pacer,
   ) {}
+
+  /** A place in this process's queue for MiniMax; requests go in the order in which the places were taken. */
+  joinQueue(): Place {
+    return this.pacer.join();
+  }
 
   /**
    * Asks MiniMax for pictures, and asks again only when the answer says that nothing was made.
    *
-   * @throws MiniMaxApiError, HttpError, ConnectionError, EmptyResponseError, GaveUpError: nothing was made;
+   * @param place - for the first try; each further try queues anew
+   * @throws MiniMaxApiError, HttpError, ConnectionError, EmptyResponseError, PacingError, GaveUpError: nothing was made;
    * UnknownOutcomeError: images may have been made and billed; BudgetSpentError: the time ran out in a wait; the signal's reason when the call is cancelled
    */
-  async generateImages(request: GenerationRequest, call: Call): Promise<Generation> {
+  async generateImages(request: GenerationRequest, place: Place, call: Call): Promise<Generation> {
+    let next: Place | undefined = place;
     const attempt = async (): Promise<Generation> => {
+      const { turn } = next ?? this.pacer.join();
+      next = undefined;
+      const onWait = (waiting: Place): void => {
+        call.onActivity(describePlace(waiting));
+      };
+      await turn({ ...call, onWait });
       const sinceMs = this.timing.clock.monotonicMs();
       call.onActivity((nowMs) => `generating ${plural(request.n, "image")}, ${seconds(nowMs - sinceMs)}`);
-      const response = await this.#post(request, call.signal);
-      return interpretReply(await this.#readAnswer(response, call.signal), request.n);
+      const answer = await this.#readAnswer(await this.#post(request, call.signal), call.signal);
+      return this.#heeding(() => interpretReply(answer, request.n));
     };
     return retry(attempt, this.timing, {
       signal: call.signal,
@@ -68,8 +86,24 @@ export class MiniMaxClient {
    */
   async *readImage(image: GeneratedImage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     if ("problem" in image) throw new ImageError(`MiniMax's image cannot be used: ${image.problem}.`);
-    if ("chunks" in image) yield* image.chunks;
-    else yield* this.#download(secureLink(image.link), signal);
+    if ("chunks" in image) {
+      yield* image.chunks;
+      return;
+    }
+    const link = secureLink(image.link);
+    if (link === undefined) throw new ImageError("MiniMax's link cannot be used.");
+    yield* this.#download(link, signal);
+  }
+
+  /** Passes a result or refusal on. When the refusal asks for a pause, every other request of this process waits as well. */
+  #heeding<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      const pauseMs = error instanceof ServerError ? (error.facts.repeatAfterMs ?? 0) : 0;
+      if (pauseMs > 0) this.pacer.holdBack(this.timing.clock.monotonicMs() + pauseMs);
+      throw error;
+    }
   }
 
   async #post(request: GenerationRequest, signal: AbortSignal): Promise<Response> {
@@ -108,13 +142,11 @@ export class MiniMaxClient {
   }
 
   async *#download(link: URL, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const watchdog = new Watchdog(this.timing.clock, DOWNLOAD_STALL_MS);
-    const either = AbortSignal.any([signal, watchdog.signal]);
+    const watchdog = new Watchdog(this.timing.clock, DOWNLOAD_STALL_MS, signal);
     try {
-      const response = await get(link, either);
+      const response = await get(link, watchdog.signal);
       let bytes = 0;
-      const body: AsyncIterable<Uint8Array> | Iterable<Uint8Array> = response.body ?? [];
-      for await (const chunk of body) {
+      for await (const chunk of bodyOf(response, watchdog.signal)) {
         watchdog.reset();
         bytes += chunk.byteLength;
         if (bytes > IMAGE_MAX_BYTES)
@@ -124,7 +156,7 @@ export class MiniMaxClient {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ImageError) throw error;
-      const reason = watchdog.signal.aborted ? `nothing came for ${seconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
+      const reason = watchdog.hasBarked ? `nothing came for ${seconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
       throw new ImageError(
         `The image could not be downloaded from ${link.host} (${reason}).`,
         { repeatAfterMs: 0 },
@@ -149,62 +181,38 @@ async function get(link: URL, signal: AbortSignal, redirects = 0): Promise<Respo
   }
   if (redirects === DOWNLOAD_MAX_REDIRECTS)
     throw new ImageError(`The image could not be downloaded: more than ${String(DOWNLOAD_MAX_REDIRECTS)} redirects.`);
-  if (!URL.canParse(location, link.href))
-    throw new ImageError("The image could not be downloaded: it redirects to something that is no URL.");
-  const target = new URL(location, link);
-  if (!isSecure(target) || (link.protocol === "https:" && target.protocol !== "https:"))
-    throw new ImageError("The image could not be downloaded: it redirects away from https.");
-  return get(target, signal, redirects + 1);
+  return get(redirectTarget(link, location), signal, redirects + 1);
 }
 
-/** An `http:` link is upgraded; path and query stay as they are, because they are signed. */
-function secureLink(link: string): URL {
-  const url = new URL(link);
-  if (url.protocol === "http:" && !isLoopback(url.hostname)) url.protocol = "https:";
-  if (!isSecure(url)) throw new ImageError("MiniMax's link is neither https nor http.");
-  return url;
+/** The body in pieces. Node's own iteration of it can wait forever when the request is aborted just as its last piece arrives (seen with Node 20). */
+async function* bodyOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (response.body === null) return;
+  const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await unlessAborted(reader.read(), signal);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
 }
 
-function isSecure(url: URL): boolean {
-  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
-}
-
+/** An answer that says no by its HTTP status counts even when its body does not come. */
 async function readBody(
   response: Response,
   signal: AbortSignal,
 ): Promise<{ body: ReplyBody; unreadable: string | undefined }> {
   try {
-    return { body: await readReplyBody(response.body ?? [], REPLY_LIMITS), unreadable: undefined };
+    return { body: await readReplyBody(bodyOf(response, signal), REPLY_LIMITS), unreadable: undefined };
   } catch (error) {
     if (error instanceof UnreadableBodyError)
       return { body: NO_BODY, unreadable: `its answer could not be read: ${error.message}` };
-    if (response.ok || signal.aborted) throw brokenOff(error, signal);
+    const isCancelled = signal.aborted && !(signal.reason instanceof BudgetSpentError);
+    if (response.ok || isCancelled) throw brokenOff(error, signal);
     return { body: NO_BODY, unreadable: undefined };
   }
-}
-
-/** What to throw when a request that was sent ends without an answer. */
-function brokenOff(error: unknown, signal: AbortSignal): unknown {
-  if (!signal.aborted)
-    return new UnknownOutcomeError(
-      `the connection broke before the whole answer came (${reasonOf(error)})`,
-      {},
-      { cause: error },
-    );
-  const reason: unknown = signal.reason;
-  return reason instanceof BudgetSpentError
-    ? new UnknownOutcomeError(`no whole answer came within the call's ${seconds(reason.budgetMs)}`)
-    : reason;
-}
-
-/** `fetch` hides the reason of a failure in `cause`. */
-function causeOf(error: unknown): unknown {
-  return error instanceof Error && error.cause !== undefined ? error.cause : error;
-}
-
-function reasonOf(error: unknown): string {
-  const cause = causeOf(error);
-  return systemCode(cause) ?? messageOf(cause);
 }
 
 function hostOf(url: string): string {
@@ -216,6 +224,11 @@ function retryAfterMs(header: string | null, nowUnixMs: number): number | undefi
   if (header === null) return undefined;
   const ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowUnixMs;
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+}
+
+function describePlace({ ahead, turnMs }: Place): (nowMs: number) => string {
+  return (nowMs) =>
+    `waiting for a turn under the limit of requests a minute, ${plural(ahead(), "call")} ahead, about ${seconds(turnMs() - nowMs)}`;
 }
 
 function describeWait({ error, nextTry, tries, untilMs }: RetryWait): (nowMs: number) => string {

@@ -1,9 +1,14 @@
 import { resolve } from "node:path";
 import { z } from "zod";
-import { API_HOSTS } from "./constants.ts";
+import {
+  API_HOSTS,
+  CALL_BUDGET_RANGE_MS,
+  DEFAULT_CALL_BUDGET_MS,
+  DEFAULT_REQUESTS_PER_MINUTE,
+  REQUESTS_PER_MINUTE_MAX,
+} from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
 import { isLoopback } from "./loopback.ts";
-import { bounded } from "./text.ts";
 import { expandHome } from "./utils/output-directory.ts";
 
 /** The environment, validated. */
@@ -13,6 +18,10 @@ export interface Config {
   readonly apiHost: string;
   /** Absolute; undefined when the server has to choose. */
   readonly outputDirectory: string | undefined;
+  /** Time one call may take in all, in milliseconds. */
+  readonly callBudgetMs: number;
+  /** Requests this process sends a minute at most; 0 for no limit. */
+  readonly requestsPerMinute: number;
 }
 
 /** What relative and `~` paths are resolved against. */
@@ -42,12 +51,33 @@ const apiHost = z
     if (origin === undefined) {
       context.addIssue({
         code: "custom",
-        message: `MINIMAX_API_HOST is "${bounded(text, 80)}", but has to be global, cn, or an https:// origin without a path (http:// only on this machine)`,
+        message:
+          "MINIMAX_API_HOST has to be global, cn, or an https:// origin without a path (http:// only on this machine)",
       });
       return z.NEVER;
     }
     return origin;
   });
+
+const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) => {
+  const error = `${name} has to be a whole number from ${String(minimum)} to ${String(maximum)}`;
+  return z
+    .string()
+    .trim()
+    .regex(/^\d{0,9}$/, { error })
+    .default("")
+    .transform((digits) => (digits === "" ? fallback : Number(digits)))
+    .pipe(z.number().min(minimum, { error }).max(maximum, { error }));
+};
+
+const callBudgetMs = wholeNumber(
+  "MINIMAX_TIMEOUT_MS",
+  DEFAULT_CALL_BUDGET_MS,
+  CALL_BUDGET_RANGE_MS.minimum,
+  CALL_BUDGET_RANGE_MS.maximum,
+);
+
+const requestsPerMinute = wholeNumber("MINIMAX_RPM", DEFAULT_REQUESTS_PER_MINUTE, 0, REQUESTS_PER_MINUTE_MAX);
 
 /**
  * Reads the variables this server knows.
@@ -64,7 +94,13 @@ export function parseConfig(environment: NodeJS.ProcessEnv, { workingDirectory, 
         ? undefined
         : resolve(workingDirectory, expandHome(text.trim(), homeDirectory)),
     );
-  const schema = z.object({ MINIMAX_API_KEY: apiKey, MINIMAX_API_HOST: apiHost, MINIMAX_OUTPUT_DIR: outputDirectory });
+  const schema = z.object({
+    MINIMAX_API_KEY: apiKey,
+    MINIMAX_API_HOST: apiHost,
+    MINIMAX_OUTPUT_DIR: outputDirectory,
+    MINIMAX_TIMEOUT_MS: callBudgetMs,
+    MINIMAX_RPM: requestsPerMinute,
+  });
   const parsed = schema.safeParse(environment);
   if (!parsed.success) {
     throw new ConfigurationError(
@@ -75,6 +111,8 @@ export function parseConfig(environment: NodeJS.ProcessEnv, { workingDirectory, 
     apiKey: parsed.data.MINIMAX_API_KEY,
     apiHost: parsed.data.MINIMAX_API_HOST,
     outputDirectory: parsed.data.MINIMAX_OUTPUT_DIR,
+    callBudgetMs: parsed.data.MINIMAX_TIMEOUT_MS,
+    requestsPerMinute: parsed.data.MINIMAX_RPM,
   };
 }
 

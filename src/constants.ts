@@ -55,6 +55,21 @@ export const IMAGE_MAX_BYTES = 32 * 1024 * 1024;
 /** Time one call may take in all, in milliseconds: just under the four minutes after which Claude Desktop gives up. */
 export const DEFAULT_CALL_BUDGET_MS = 230_000;
 
+/** Bounds of `MINIMAX_TIMEOUT_MS`. Above five minutes Node's HTTP client would give up waiting for an answer by itself. */
+export const CALL_BUDGET_RANGE_MS = { minimum: 1_000, maximum: 300_000 } as const;
+
+/** MiniMax's documented limit on requests a minute, for free and paid accounts. */
+export const DEFAULT_REQUESTS_PER_MINUTE = 10;
+
+/** Largest `MINIMAX_RPM`. */
+export const REQUESTS_PER_MINUTE_MAX = 10_000;
+
+/** The window over which requests are counted, in milliseconds: a second more than MiniMax's minute, because requests travel at different speeds. */
+export const PACING_WINDOW_MS = 61_000;
+
+/** Longest line of JSON-RPC, in bytes: room for the largest references in base64 and all the rest. */
+export const LINE_MAX_BYTES = 72_000_000;
+
 /** Longest time between two progress notifications, in milliseconds: clients that count silence give up after 60 s. */
 export const PROGRESS_INTERVAL_MS = 5_000;
 

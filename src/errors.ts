@@ -123,10 +123,14 @@ export class ConnectionError extends ServerError {
 export class UnknownOutcomeError extends ServerError {
   override readonly name = "UnknownOutcomeError";
 
-  constructor(whatHappened: string, facts: Pick<ErrorFacts, "statusCode" | "traceId"> = {}, options?: ErrorOptions) {
+  constructor(
+    whatHappened: string,
+    { recovery, ...facts }: Pick<ErrorFacts, "statusCode" | "traceId" | "recovery"> = {},
+    options?: ErrorOptions,
+  ) {
     super(
       `The request was sent, but ${whatHappened}. The images may have been made and billed, so it was not repeated.`,
-      { ...facts, recovery: "Calling again is your choice: it may be billed a second time." },
+      { ...facts, recovery: recovery ?? "Calling again is your choice: it may be billed a second time." },
       options,
     );
   }
@@ -145,6 +149,22 @@ export class EmptyResponseError extends ServerError {
         traceId,
         recovery:
           "The safety filter usually withholds by the picture, not by the prompt: call again, or reword the prompt.",
+      },
+    );
+  }
+}
+
+/** This process may not send another request in time. */
+export class PacingError extends ServerError {
+  override readonly name = "PacingError";
+
+  /** @param turnInMs - how long the call would have had to wait for its turn */
+  constructor(turnInMs: number) {
+    super(
+      `Too many requests are waiting: this one's turn would come in ${seconds(turnInMs)}, past the time this call may take.`,
+      {
+        recovery:
+          "Nothing was sent or billed. Call again later, ask for several pictures with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.",
       },
     );
   }

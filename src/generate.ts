@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import type { MiniMaxClient } from "./client.ts";
-import { BudgetSpentError, ImageError } from "./errors.ts";
+import { BudgetSpentError, ServerError } from "./errors.ts";
 import { resolveReference } from "./references.ts";
 import type { GeneratedImage, Generation } from "./reply.ts";
 import { retry, type Timing } from "./retry.ts";
@@ -36,13 +36,22 @@ export interface CallResult {
  * @throws ServerError with a sentence for the person; the signal's reason when the call is cancelled
  */
 export async function generateAndSave(input: ToolInput, surroundings: Surroundings, call: Call): Promise<CallResult> {
-  call.onActivity(() => "checking the request");
-  const request = toRequest(input);
-  const directory = await resolveOutputDirectory(input.output_dir, surroundings.outputRoot, surroundings.homeDirectory);
-  call.signal.throwIfAborted();
-  const generation = await surroundings.client.generateImages(request, call);
-  const outcomes = await saveAll(generation.images, input, directory, surroundings, call);
-  return { input, generation, outcomes };
+  const place = surroundings.client.joinQueue();
+  try {
+    call.onActivity(() => "checking the request");
+    const request = toRequest(input);
+    await directoryFor(input, surroundings);
+    call.signal.throwIfAborted();
+    const generation = await surroundings.client.generateImages(request, place, call);
+    const outcomes = await saveAll(generation.images, input, surroundings, call);
+    return { input, generation, outcomes };
+  } finally {
+    place.leave();
+  }
+}
+
+function directoryFor({ output_dir }: ToolInput, { outputRoot, homeDirectory }: Surroundings): Promise<string> {
+  return resolveOutputDirectory(output_dir, outputRoot, homeDirectory);
 }
 
 function toRequest(input: ToolInput): GenerationRequest {
@@ -65,48 +74,45 @@ function toRequest(input: ToolInput): GenerationRequest {
   };
 }
 
+/** Saves all at once, and is over only when every image is saved or cleaned up. The directory is resolved anew: since it was proved, MiniMax has drawn for a while, and it may be gone or lead elsewhere. */
 async function saveAll(
   images: readonly GeneratedImage[],
   input: ToolInput,
-  directory: string,
-  { client, timing }: Surroundings,
+  surroundings: Surroundings,
   call: Call,
 ): Promise<ImageOutcome[]> {
   const verb = images.some((image) => "link" in image) ? "downloading" : "saving";
   let done = 0;
   call.onActivity(() => `${verb} ${plural(images.length, "image")}, ${String(done)} done`);
   const slug = slugOf(input.prompt);
-  const unixMs = timing.clock.unixMs();
-  const outcomes = await Promise.all(
-    images.map(async (image, position): Promise<ImageOutcome> => {
-      const index = position + 1;
-      const save = (): Promise<SavedImage> =>
-        saveImage(
-          client.readImage(image, call.signal),
-          { directory, nextStem: () => fileStem(slug, unixMs, index) },
-          call.cancelled,
-        );
-      try {
-        const saved = await retry(save, timing, {
-          signal: call.signal,
-          deadlineMs: call.deadlineMs,
-          onWait: () => undefined,
-        });
-        done += 1;
-        return { index, saved };
-      } catch (error) {
-        return { index, failure: failureOf(error, call.cancelled) };
-      }
-    }),
+  const unixMs = surroundings.timing.clock.unixMs();
+  const directory = directoryFor(input, surroundings);
+  const saveOne = async (image: GeneratedImage, index: number): Promise<SavedImage> => {
+    const destination = { directory: await directory, nextStem: () => fileStem(slug, unixMs, index) };
+    const attempt = (): Promise<SavedImage> =>
+      saveImage(surroundings.client.readImage(image, call.signal), destination, call.cancelled);
+    const saved = await retry(attempt, surroundings.timing, { ...call, onWait: () => undefined });
+    done += 1;
+    return saved;
+  };
+  const settled = await Promise.allSettled(
+    images.map((image, position) => outcomeOf(position + 1, saveOne(image, position + 1), call.cancelled)),
   );
   call.cancelled.throwIfAborted();
-  return outcomes;
+  return settled.map((outcome) => {
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value;
+  });
 }
 
-/** The sentence for one image that was not saved. A defect or a cancellation ends the whole call instead. */
-function failureOf(error: unknown, cancelled: AbortSignal): string {
-  cancelled.throwIfAborted();
-  if (error instanceof BudgetSpentError) return `${error.message} The image was not downloaded in time.`;
-  if (error instanceof ImageError) return error.message;
-  throw error;
+/** What became of one image. A defect or a cancellation ends the whole call instead. */
+async function outcomeOf(index: number, saving: Promise<SavedImage>, cancelled: AbortSignal): Promise<ImageOutcome> {
+  try {
+    return { index, saved: await saving };
+  } catch (error) {
+    cancelled.throwIfAborted();
+    if (error instanceof BudgetSpentError) return { index, failure: `${error.message} It was not downloaded in time.` };
+    if (error instanceof ServerError) return { index, failure: error.message };
+    throw error;
+  }
 }

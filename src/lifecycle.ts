@@ -13,8 +13,10 @@ export interface ProcessLike {
 /**
  * Calls `end` once, at the first sign that nobody is there any more: stdin ended, closed or broke, stdout broke, or a signal came.
  * Later signs are swallowed, so that a second signal does not kill the process while it cleans up.
+ *
+ * @returns a further sign, for what this function cannot see
  */
-export function onEnd(process: ProcessLike, end: () => void): void {
+export function onEnd(process: ProcessLike, end: () => void): () => void {
   let hasEnded = false;
   const once = (): void => {
     if (hasEnded) return;
@@ -25,4 +27,5 @@ export function onEnd(process: ProcessLike, end: () => void): void {
   for (const event of ["close", "error"]) process.stdout.on(event, once);
   process.stderr.on("error", () => undefined);
   for (const signal of END_SIGNALS) process.on(signal, once);
+  return once;
 }

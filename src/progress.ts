@@ -1,7 +1,7 @@
 import type { Activity } from "./call.ts";
 import type { Clock } from "./clock.ts";
 
-const SHARE_PER_STEP = 0.1;
+const STEPS_TO_HALF = 9;
 
 /** The parameters of `notifications/progress` that this module fills in. */
 export interface ProgressStep {
@@ -12,12 +12,12 @@ export interface ProgressStep {
 
 /**
  * Keeps the client informed about one call: at once when the activity changes, and again at least every `intervalMs` while it does not.
- * How long MiniMax will take is not known, so each step covers a tenth of what is left: `progress` always rises and never passes `total`.
+ * How long MiniMax will take is not known, so `progress` follows steps / (steps + 9): it always rises and never reaches `total`.
  */
 export class Progress {
   readonly #stopped = new AbortController();
   #activity: Activity | undefined;
-  #progress = 0;
+  #steps = 0;
 
   /** @param send - delivers one notification; what it rejects with is of no consequence to the call */
   constructor(
@@ -52,9 +52,8 @@ export class Progress {
 
   #tell(): void {
     if (this.#stopped.signal.aborted || this.#activity === undefined) return;
-    this.#progress += (1 - this.#progress) * SHARE_PER_STEP;
-    this.send({ progress: this.#progress, total: 1, message: this.#activity(this.clock.monotonicMs()) }).catch(
-      () => undefined,
-    );
+    this.#steps += 1;
+    const progress = this.#steps / (this.#steps + STEPS_TO_HALF);
+    this.send({ progress, total: 1, message: this.#activity(this.clock.monotonicMs()) }).catch(() => undefined);
   }
 }

@@ -5,6 +5,8 @@ const QUOTATION_MARK = 0x22;
 const BACKSLASH = 0x5c;
 const LONGEST_ESCAPE = 6;
 const LIFT_ABOVE_BYTES = 4096;
+const EXCERPT_CHARACTERS = 2048;
+const WHOLE_CHARACTERS = /^(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*/;
 
 /** Bounds on a body that upstream controls, in bytes. */
 export interface ReplyLimits {
@@ -21,7 +23,7 @@ export type DecodedImage = ReturnType<Base64Decoder["finish"]>;
 
 /** A parsed body whose long strings were decoded while they arrived. */
 export interface ReplyBody {
-  /** The JSON value; each long string is a short token in it. Outside data: parse it before use. */
+  /** The JSON value; a string beyond 4 kB is only its first 2 kB and a token in it. Outside data: parse it before use. */
   readonly json: unknown;
   /** The bytes behind a string of `json`, whether it was long or short. */
   readonly decode: (text: string) => DecodedImage;
@@ -67,27 +69,18 @@ class StringLifter {
 
   push(chunk: Buffer): void {
     let position = 0;
-    let quotationMark = -1;
-    let backslash = -1;
     while (position < chunk.length) {
-      if (quotationMark < position) quotationMark = indexOrEnd(chunk, QUOTATION_MARK, position);
-      if (backslash < position) backslash = indexOrEnd(chunk, BACKSLASH, position);
-      if (!this.#inString) {
-        this.#keep(chunk.toString("latin1", position, quotationMark + 1));
-        this.#inString = quotationMark < chunk.length;
-        position = quotationMark + 1;
-      } else if (this.#escapeOpen) {
-        this.#append(chunk.toString("latin1", position, position + 1));
-        this.#escapeOpen = false;
-        position += 1;
-      } else if (backslash < quotationMark) {
-        this.#append(chunk.toString("latin1", position, backslash + 1));
-        this.#escapeOpen = true;
-        position = backslash + 1;
+      if (this.#inString) {
+        const closing = this.#closingMark(chunk, position);
+        this.#append(chunk.toString("latin1", position, closing));
+        if (closing < chunk.length) this.#closeString();
+        else this.#escapeOpen = this.#isEscaped(chunk, position, closing);
+        position = closing + 1;
       } else {
-        this.#append(chunk.toString("latin1", position, quotationMark));
-        if (quotationMark < chunk.length) this.#closeString();
-        position = quotationMark + 1;
+        const opening = indexOrEnd(chunk, QUOTATION_MARK, position);
+        this.#keep(chunk.toString("latin1", position, opening + 1));
+        this.#inString = opening < chunk.length;
+        position = opening + 1;
       }
     }
   }
@@ -102,13 +95,27 @@ class StringLifter {
   }
 
   #decode(text: string): DecodedImage {
-    const lifted = text.startsWith(this.#tokenPrefix)
-      ? this.#lifted[Number(text.slice(this.#tokenPrefix.length))]
-      : undefined;
+    const [, number] = text.split(this.#tokenPrefix);
+    const lifted = number === undefined ? undefined : this.#lifted[Number(number)];
     if (lifted !== undefined) return lifted;
     const decoder = new Base64Decoder(this.limits.imageBytes);
     decoder.push(text);
     return decoder.finish();
+  }
+
+  #closingMark(chunk: Buffer, start: number): number {
+    let mark = indexOrEnd(chunk, QUOTATION_MARK, start);
+    while (mark < chunk.length && this.#isEscaped(chunk, start, mark))
+      mark = indexOrEnd(chunk, QUOTATION_MARK, mark + 1);
+    return mark;
+  }
+
+  /** Whether an odd number of backslashes stands before `index`; the chunk before may have ended with an open one. */
+  #isEscaped(chunk: Buffer, start: number, index: number): boolean {
+    let first = index;
+    while (first > start && chunk[first - 1] === BACKSLASH) first -= 1;
+    const carried = first === start && this.#escapeOpen ? 1 : 0;
+    return (index - first + carried) % 2 === 1;
   }
 
   #append(text: string): void {
@@ -118,16 +125,16 @@ class StringLifter {
     }
     this.#short += text;
     if (this.#short.length > LIFT_ABOVE_BYTES) {
-      this.#long = new EscapedBase64(this.limits.imageBytes);
-      this.#long.push(this.#short);
+      this.#long = new EscapedBase64(this.#short, this.limits.imageBytes);
       this.#short = "";
     }
   }
 
   #closeString(): void {
     this.#inString = false;
+    this.#escapeOpen = false;
     if (this.#long !== undefined) {
-      this.#short = `${this.#tokenPrefix}${String(this.#lifted.length)}`;
+      this.#short = `${this.#long.excerpt}${this.#tokenPrefix}${String(this.#lifted.length)}`;
       this.#lifted.push(this.#long.finish());
       this.#long = undefined;
     }
@@ -146,11 +153,15 @@ class StringLifter {
 
 /** Undoes JSON's escapes (`\/` is common) in front of the base64 decoder; an escape may lie across two pieces. */
 class EscapedBase64 {
+  /** The beginning, as JSON has it, without a cut escape: a long text that is no picture can still be quoted. */
+  readonly excerpt: string;
   readonly #decoder: Base64Decoder;
   #pending = "";
 
-  constructor(maxBytes: number) {
+  constructor(beginning: string, maxBytes: number) {
+    this.excerpt = WHOLE_CHARACTERS.exec(beginning.slice(0, EXCERPT_CHARACTERS))?.[0] ?? "";
     this.#decoder = new Base64Decoder(maxBytes);
+    this.push(beginning);
   }
 
   push(piece: string): void {

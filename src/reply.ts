@@ -1,9 +1,12 @@
 import { API_CODES, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
 import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError } from "./errors.ts";
+import { secureLink } from "./links.ts";
 import type { DecodedImage } from "./reply-body.ts";
 import { type UpstreamReply, upstreamReplySchema } from "./schemas.ts";
 
-/** One picture as MiniMax delivered it: bytes, a link, or nothing usable. */
+const LINK_MAX_CHARACTERS = 2048;
+
+/** One picture as MiniMax delivered it: bytes, a link (https, or http on this machine), or nothing usable. */
 export type GeneratedImage =
   { readonly chunks: readonly Uint8Array[] } | { readonly link: string } | { readonly problem: string };
 
@@ -47,16 +50,16 @@ export function interpretReply(answer: Answer, requested: number): Generation {
   if (!success) throw httpFailure(answer);
 
   const images = imagesOf(answer, reply);
-  const id = [reply.id, answer.traceId].find((candidate) => candidate !== undefined && candidate.trim() !== "");
+  const id = [reply.id, answer.traceId].map((text) => answer.quote(text ?? "")).find((text) => text !== "");
   if (images.length === 0) {
-    if (code === undefined && reply.data === undefined)
+    if (code === undefined && reply.metadata === undefined)
       throw new UnknownOutcomeError(answer.unreadable ?? "its answer is not what MiniMax documents", {
         traceId: answer.traceId,
       });
-    throw new EmptyResponseError(reply.metadata?.failed_count, id === undefined ? undefined : answer.quote(id));
+    throw new EmptyResponseError(reply.metadata?.failed_count, id);
   }
   return {
-    id: id === undefined ? undefined : answer.quote(id),
+    id,
     images,
     metadata: {
       failed_count: reply.metadata?.failed_count ?? String(Math.max(0, requested - images.length)),
@@ -69,7 +72,10 @@ function refusal(answer: Answer, reply: UpstreamReply, code: number): Error {
   const message = answer.quote(reply.base_resp?.status_msg ?? reply.error?.message ?? "");
   const facts = { statusCode: code, traceId: answer.traceId };
   if (API_CODES[code]?.outcome === "unknown")
-    return new UnknownOutcomeError(`MiniMax reported a timeout ("${message}")`, facts);
+    return new UnknownOutcomeError(`MiniMax reported a timeout ("${message}")`, {
+      ...facts,
+      recovery: API_CODES[code].recovery,
+    });
   if (mayHaveBeenMade(answer.status))
     return new UnknownOutcomeError(`${answer.host} answered HTTP ${String(answer.status)}`, facts);
   return new MiniMaxApiError(code, message, {
@@ -97,15 +103,16 @@ function codeInWords(message: string | undefined): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-function imagesOf({ decode, quote }: Answer, { data }: UpstreamReply): GeneratedImage[] {
+function imagesOf({ decode }: Answer, { data }: UpstreamReply): GeneratedImage[] {
   const encoded = data?.image_base64 ?? [];
   if (encoded.length > 0)
     return encoded.map((text) =>
       typeof text === "string" ? decode(text) : { problem: "MiniMax delivered no text for it" },
     );
-  return (data?.image_urls ?? []).map((link) =>
-    typeof link === "string" && URL.canParse(link)
-      ? { link }
-      : { problem: `MiniMax delivered no usable link for it (${quote(String(link))})` },
-  );
+  return (data?.image_urls ?? []).map(linkOf);
+}
+
+function linkOf(text: unknown): GeneratedImage {
+  const link = typeof text === "string" && text.length <= LINK_MAX_CHARACTERS ? secureLink(text) : undefined;
+  return link === undefined ? { problem: "MiniMax delivered no usable link for it" } : { link: link.href };
 }

@@ -55,8 +55,8 @@ export type ToolInput = z.infer<typeof toolInputSchema>;
 
 const savedImage = z.object({
   path: z.string().describe("absolute"),
-  width: z.int().min(1).max(65_535),
-  height: z.int().min(1).max(65_535),
+  width: z.int().min(1).max(4_294_967_295),
+  height: z.int().min(1).max(4_294_967_295),
   bytes: z.int().min(1).max(1_000_000_000),
   mime_type: z.enum(["image/jpeg", "image/png", "image/webp"]),
 });

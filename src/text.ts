@@ -1,4 +1,5 @@
 const QUOTE_MAX_CHARACTERS = 300;
+const SCANNED_PER_CHARACTER = 16;
 
 /** Whole seconds, rounded up, with the unit: `1500` → `2 s`. */
 export function seconds(ms: number): string {
@@ -15,19 +16,24 @@ export function codePoints(text: string): string[] {
   return Array.from(text);
 }
 
-/** Text from outside made fit to quote: control characters and runs of white space become one space, at most `maxCharacters` code points stay. */
+/**
+ * Text from outside made fit to quote: control characters, lone surrogates and runs of white space become one space, at most
+ * `maxCharacters` code points stay, and `…` stands for what was left out.
+ */
 export function bounded(text: string, maxCharacters: number = QUOTE_MAX_CHARACTERS): string {
-  const line = text
-    .slice(0, maxCharacters * 4)
-    .replace(/[\s\p{Cc}\p{Cf}]+/gu, " ")
-    .trim();
+  const scanned = text.slice(0, maxCharacters * SCANNED_PER_CHARACTER);
+  const line = scanned.replace(/[\s\p{Cc}\p{Cf}\p{Cs}]+/gu, " ").trim();
   const characters = codePoints(line);
-  return characters.length <= maxCharacters ? line : `${characters.slice(0, maxCharacters).join("")}…`;
+  if (characters.length <= maxCharacters && scanned.length === text.length) return line;
+  return `${characters.slice(0, maxCharacters).join("")}…`;
 }
 
 /** What an unknown thrown value says of itself, on one bounded line. */
 export function messageOf(error: unknown): string {
-  return bounded(error instanceof Error ? error.message : String(error));
+  if (error instanceof Error) return bounded(error.message);
+  return (typeof error === "object" && error !== null) || typeof error === "function"
+    ? "something that is not an error was thrown"
+    : bounded(String(error));
 }
 
 /** The system's code of an error (`ENOSPC`, `ECONNREFUSED`), if it has one. */

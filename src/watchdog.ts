@@ -1,39 +1,57 @@
 import type { Clock } from "./clock.ts";
 
-/** Aborts its signal when `reset` is not called for a while. */
+/** A signal that aborts with its parent, and also when `reset` is not called for a while. */
 export class Watchdog {
-  readonly #barked = new AbortController();
-  #stopped = new AbortController();
+  readonly #aborted = new AbortController();
+  readonly #ended = new AbortController();
+  #counting = new AbortController();
+  #hasBarked = false;
 
-  /** @param limitMs - longest silence, in milliseconds; it is counted from now on */
+  /**
+   * @param limitMs - longest silence, in milliseconds; it is counted from now on
+   * @param parent - what else the signal follows
+   */
   constructor(
     private readonly clock: Clock,
     private readonly limitMs: number,
+    parent: AbortSignal,
   ) {
+    const follow = (): void => {
+      this.#aborted.abort(parent.reason);
+    };
+    if (parent.aborted) follow();
+    else parent.addEventListener("abort", follow, { once: true, signal: this.#ended.signal });
     this.#watch();
   }
 
-  /** Aborts when the silence was too long. */
+  /** Aborts when the silence was too long, or when the parent aborts. */
   get signal(): AbortSignal {
-    return this.#barked.signal;
+    return this.#aborted.signal;
+  }
+
+  /** Whether the silence was too long. */
+  get hasBarked(): boolean {
+    return this.#hasBarked;
   }
 
   /** Begins to count anew. */
   reset(): void {
-    this.stop();
-    this.#stopped = new AbortController();
+    this.#counting.abort();
+    this.#counting = new AbortController();
     this.#watch();
   }
 
-  /** Ends the watch. */
+  /** Ends the watch; the signal does not change any more. */
   stop(): void {
-    this.#stopped.abort();
+    this.#counting.abort();
+    this.#ended.abort();
   }
 
   #watch(): void {
-    this.clock.sleep(this.limitMs, this.#stopped.signal).then(
+    this.clock.sleep(this.limitMs, this.#counting.signal).then(
       () => {
-        this.#barked.abort();
+        this.#hasBarked = true;
+        this.#aborted.abort();
       },
       () => undefined,
     );

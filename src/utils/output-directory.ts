@@ -18,8 +18,8 @@ export interface OutputRootSources {
   readonly configured: string | undefined;
   readonly workingDirectory: string;
   readonly homeDirectory: string;
-  /** `%SystemRoot%`; absent where there is none. */
-  readonly systemDirectory: string | undefined;
+  /** Where Windows keeps itself and its programs (`%SystemRoot%`, `%ProgramFiles%`); empty elsewhere. */
+  readonly systemDirectories: readonly string[];
 }
 
 /**
@@ -27,12 +27,12 @@ export interface OutputRootSources {
  * directory, not writable: desktop clients start servers there), `Pictures/minimax-image-mcp` in the home directory. Creates nothing.
  */
 export async function chooseOutputRoot(
-  { configured, workingDirectory, homeDirectory, systemDirectory }: OutputRootSources,
+  { configured, workingDirectory, homeDirectory, systemDirectories }: OutputRootSources,
   path: PlatformPath = nodePath,
 ): Promise<OutputRoot> {
   if (configured !== undefined) return { base: configured, defaultDirectory: configured };
   const isRoot = path.parse(workingDirectory).root === workingDirectory;
-  const isSystem = systemDirectory !== undefined && isInside(systemDirectory, workingDirectory, path);
+  const isSystem = systemDirectories.some((directory) => isInside(directory, workingDirectory, path));
   if (!isRoot && !isSystem && (await isWritable(workingDirectory))) {
     return { base: workingDirectory, defaultDirectory: path.join(workingDirectory, "output") };
   }
@@ -72,7 +72,7 @@ export async function resolveOutputDirectory(
   try {
     const realTarget = await realPathOf(target);
     if (!isInside(await realPathOf(base), realTarget)) throw outside(words, base);
-    await mkdir(realTarget, { recursive: true });
+    await makeDirectory(realTarget);
     if (!isInside(await realpath(base), await realpath(realTarget))) throw outside(words, base);
     await proveWritable(realTarget);
     return realTarget;
@@ -101,6 +101,19 @@ async function realPathOf(path: string): Promise<string> {
   const parent = nodePath.dirname(path);
   if (parent === path || (await exists(path))) return realpath(path);
   return nodePath.join(await realPathOf(parent), nodePath.basename(path));
+}
+
+/** Level by level, because Node's recursive mkdir never returns where a filesystem says ENOENT below a directory that exists (`/proc`). */
+async function makeDirectory(path: string): Promise<void> {
+  if (await exists(path)) return;
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const parent = nodePath.dirname(path);
+    if (systemCode(error) !== "EEXIST" && (systemCode(error) !== "ENOENT" || (await exists(parent)))) throw error;
+    await makeDirectory(parent);
+    await makeDirectory(path);
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

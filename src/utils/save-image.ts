@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import nodePath from "node:path";
 import { ImageError } from "../errors.ts";
 import type { SavedImage } from "../schemas.ts";
-import { systemCode } from "../text.ts";
+import { messageOf, systemCode } from "../text.ts";
+import { claimName } from "./claim-name.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
 
 const HEAD_BYTES = [64 * 1024, 1024 * 1024];
-const NO_HARD_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "ENOSYS", "EOPNOTSUPP", "EMLINK", "EACCES"]);
 
 /** Where one image goes. */
 export interface Destination {
@@ -25,40 +25,56 @@ export interface Destination {
  */
 export async function saveImage(
   source: AsyncIterable<Uint8Array>,
-  { directory, nextStem }: Destination,
+  destination: Destination,
   signal: AbortSignal,
 ): Promise<SavedImage> {
-  const temporary = nodePath.join(directory, `.${randomUUID()}.tmp`);
+  signal.throwIfAborted();
+  const temporary = nodePath.join(destination.directory, `.${randomUUID()}.tmp`);
+  const disk = new Disk(destination.directory);
   try {
-    const { bytes, header } = await write(temporary, source, signal);
+    const { bytes, header } = await write(temporary, source, disk, signal);
     if (header === undefined) throw new ImageError("What MiniMax delivered is not a JPEG, PNG or WebP image.");
     signal.throwIfAborted();
-    const path = await publish(temporary, directory, nextStem, header);
+    const path = await publish(temporary, destination, header, disk);
     return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined || error instanceof ImageError || signal.aborted) throw error;
-    throw new ImageError(`The image could not be written to ${directory} (${describe(code)}).`, {}, { cause: error });
   } finally {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true, maxRetries: 3 }).catch(() => undefined);
+  }
+}
+
+/** Tells failures of the disk from those of the source. */
+class Disk {
+  constructor(private readonly directory: string) {}
+
+  /** @throws ImageError in place of whatever the operation throws */
+  async run<T>(operation: () => Promise<T>): Promise<T> {
+    try {
+      return await operation();
+    } catch (error) {
+      const reason = describe(systemCode(error) ?? messageOf(error));
+      throw new ImageError(`The image could not be written to ${this.directory} (${reason}).`, {}, { cause: error });
+    }
   }
 }
 
 async function write(
   path: string,
   source: AsyncIterable<Uint8Array>,
+  disk: Disk,
   signal: AbortSignal,
 ): Promise<{ bytes: number; header: ImageHeader | undefined }> {
-  const file = await open(path, "wx+");
+  const file = await disk.run(() => open(path, "wx+"));
   try {
     for await (const chunk of source) {
       signal.throwIfAborted();
-      await file.writeFile(chunk);
+      await disk.run(() => file.writeFile(chunk));
     }
-    const { size } = await file.stat();
-    return { bytes: size, header: await headerOf(file, size) };
+    return await disk.run(async () => {
+      const { size } = await file.stat();
+      return { bytes: size, header: await headerOf(file, size) };
+    });
   } finally {
-    await file.close();
+    await disk.run(() => file.close());
   }
 }
 
@@ -72,37 +88,16 @@ async function headerOf(file: FileHandle, size: number): Promise<ImageHeader | u
   return undefined;
 }
 
-/** Gives the finished file its name in one step that fails when the name is taken. */
+/** Gives the finished file the first name that is free. */
 async function publish(
   temporary: string,
-  directory: string,
-  nextStem: () => string,
+  { directory, nextStem }: Destination,
   { extension }: ImageHeader,
+  disk: Disk,
 ): Promise<string> {
   for (;;) {
     const path = nodePath.join(directory, `${nextStem()}.${extension}`);
-    try {
-      await claim(temporary, path);
-      return path;
-    } catch (error) {
-      if (systemCode(error) !== "EEXIST") throw error;
-    }
-  }
-}
-
-/** A hard link is atomic. Where the filesystem has none (FAT, some network shares), the name is reserved by an empty file of our own, which the finished one then replaces. */
-async function claim(temporary: string, path: string): Promise<void> {
-  try {
-    await link(temporary, path);
-  } catch (error) {
-    if (!NO_HARD_LINKS.has(systemCode(error) ?? "")) throw error;
-    await (await open(path, "wx")).close();
-    try {
-      await rename(temporary, path);
-    } catch (failure) {
-      await rm(path, { force: true });
-      throw failure;
-    }
+    if (await disk.run(() => claimName(temporary, path))) return path;
   }
 }
 

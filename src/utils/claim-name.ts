@@ -1,0 +1,43 @@
+import { link, open, rename, rm } from "node:fs/promises";
+import { systemCode } from "../text.ts";
+
+const NO_HARD_LINKS: ReadonlySet<string> = new Set([
+  "EPERM",
+  "ENOTSUP",
+  "ENOSYS",
+  "EOPNOTSUPP",
+  "EMLINK",
+  "EACCES",
+  "EISDIR",
+]);
+
+/**
+ * Gives a finished file its name in one step. A hard link does that; where the filesystem has none (FAT, some network shares), the name is
+ * reserved by an empty file of our own, which the finished one then replaces.
+ *
+ * @param makeLink - makes the hard link
+ * @returns false when the name is taken; then nothing has changed
+ * @throws whatever the filesystem reports; then there is no file of that name
+ */
+export async function claimName(temporary: string, path: string, makeLink: typeof link = link): Promise<boolean> {
+  try {
+    await makeLink(temporary, path).catch(async (error: unknown) => {
+      if (!NO_HARD_LINKS.has(systemCode(error) ?? "")) throw error;
+      await reserveAndReplace(temporary, path);
+    });
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+async function reserveAndReplace(temporary: string, path: string): Promise<void> {
+  await (await open(path, "wx")).close();
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}
