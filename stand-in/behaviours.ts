@@ -41,12 +41,7 @@ export function succeed({ withheld = 0 }: { withheld?: number } = {}): Behaviour
       responseFormat === "url"
         ? { image_urls: drawn.map((picture) => store.add(picture)) }
         : { image_base64: drawn.map((picture) => picture.toString("base64")) };
-    sendJson(response, {
-      id: makeId(),
-      data: drawn.length === 0 ? {} : images,
-      metadata: { failed_count: String(n - drawn.length), success_count: String(drawn.length) },
-      base_resp: { status_code: 0, status_msg: "success" },
-    });
+    sendJson(response, successBody(drawn.length === 0 ? {} : images, drawn.length, n - drawn.length));
   };
 }
 
@@ -64,5 +59,66 @@ export function answer(
 ): Behaviour {
   return ({ response }) => {
     response.writeHead(status, { "Content-Type": "application/json; charset=utf-8", ...headers }).end(body);
+  };
+}
+
+/** Answers with an HTTP status, as a gateway does. */
+export function status(
+  code: number,
+  { body = "", headers = {} }: { body?: string; headers?: Readonly<Record<string, string>> } = {},
+): Behaviour {
+  return answer(body, { status: code, headers: { "Content-Type": "text/html", ...headers } });
+}
+
+/** Delivers these as base64, whatever was asked for; a string is delivered as it is. */
+export function deliver(images: readonly (Buffer | string)[]): Behaviour {
+  return ({ response, pictures }) => {
+    pictures.push(...images.filter((image) => typeof image !== "string"));
+    sendJson(response, successBody({ image_base64: images.map((image) => image.toString("base64")) }, images.length));
+  };
+}
+
+/** Delivers these links, whatever was asked for. */
+export function deliverLinks(links: readonly string[]): Behaviour {
+  return ({ response }) => {
+    sendJson(response, successBody({ image_urls: links }, links.length));
+  };
+}
+
+/** Takes the request and never answers. */
+export function fallSilent(): Behaviour {
+  return () => undefined;
+}
+
+/** Takes the request and closes the connection without an answer. */
+export function hangUp(): Behaviour {
+  return ({ request }) => {
+    request.socket.destroy();
+  };
+}
+
+/** Sends the first part of an answer, and then either closes the connection or falls silent. */
+export function breakOff({ after, then }: { after: string; then: "close" | "silence" }): Behaviour {
+  return ({ request, response }) => {
+    response.writeHead(200, { "Content-Type": "application/json", "Content-Length": after.length + 1000 });
+    response.write(after, () => {
+      if (then === "close") request.socket.destroy();
+    });
+  };
+}
+
+/** Refuses and repeats the whole Authorization header in its message, as careless servers do. */
+export function echoKey(statusCode: number): Behaviour {
+  return ({ request, response }) => {
+    sendRefusal(response, statusCode, `bad header: ${request.headers.authorization ?? ""}`);
+  };
+}
+
+function successBody(data: unknown, made: number, withheld = 0): unknown {
+  return {
+    id: makeId(),
+    data,
+    metadata: { failed_count: String(withheld), success_count: String(made) },
+    base_resp: { status_code: 0, status_msg: "success" },
   };
 }

@@ -1,15 +1,32 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 import type { RecordedRequest } from "./recorded-request.ts";
 
 const FOLDER = "/image_inference_output%2Ftalkie%2Fprod%2Fimg%2F";
 const LINK_LIFE_SECONDS = 24 * 60 * 60;
+
+/** What the store does with one GET of a picture it has. */
+export type LinkBehaviour = (exchange: {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly picture: Buffer;
+}) => void;
 
 /** Keeps pictures behind signed links, like the object storage that MiniMax's links lead to: one path segment with encoded slashes, valid only to the letter, without a key. */
 export class ObjectStore {
   origin = "";
   readonly downloads: RecordedRequest[] = [];
   readonly #objects = new Map<string, Buffer>();
+
+  /**
+   * @param script - what it does with the first requests, one entry a request
+   * @param otherwise - what it does when the script is over
+   */
+  constructor(
+    private readonly script: readonly LinkBehaviour[],
+    private readonly otherwise: LinkBehaviour,
+  ) {}
 
   /** Whether a path is one of this store's. */
   owns(path: string | undefined): boolean {
@@ -30,11 +47,12 @@ export class ObjectStore {
   /** Answers a GET. */
   serve(request: IncomingMessage, response: ServerResponse): void {
     const { method, url = "", headers } = request;
+    const behaviour = this.script[this.downloads.length] ?? this.otherwise;
     this.downloads.push({ method, url, headers, body: undefined });
     const picture = this.#objects.get(url);
     if (headers.authorization !== undefined) sendXml(response, 400, "InvalidArgument");
     else if (picture === undefined) sendXml(response, 403, "SignatureDoesNotMatch");
-    else response.writeHead(200, { "Content-Type": "image/jpeg", "Content-Length": picture.length }).end(picture);
+    else behaviour({ request, response, picture });
   }
 }
 
@@ -42,4 +60,50 @@ function sendXml(response: ServerResponse, status: number, code: string): void {
   response
     .writeHead(status, { "Content-Type": "application/xml" })
     .end(`<?xml version="1.0"?><Error><Code>${code}</Code></Error>`);
+}
+
+/** Delivers the picture. */
+export function linkServes(): LinkBehaviour {
+  return ({ response, picture }) => {
+    response.writeHead(200, { "Content-Type": "image/jpeg", "Content-Length": picture.length }).end(picture);
+  };
+}
+
+/** Answers with a status and nothing else. */
+export function linkStatus(code: number): LinkBehaviour {
+  return ({ response }) => {
+    response.writeHead(code).end();
+  };
+}
+
+/** Sends half of the picture, and then either closes the connection or falls silent. */
+export function linkBreaksOff(then: "close" | "silence"): LinkBehaviour {
+  return ({ request, response, picture }) => {
+    response.writeHead(200, { "Content-Type": "image/jpeg", "Content-Length": picture.length });
+    response.write(picture.subarray(0, picture.length / 2), () => {
+      if (then === "close") request.socket.destroy();
+    });
+  };
+}
+
+/** Sends bytes without end, as fast as they are taken, until the connection is closed. */
+export function linkWithoutEnd(): LinkBehaviour {
+  return ({ response }) => {
+    response.writeHead(200, { "Content-Type": "image/jpeg" });
+    Readable.from(endlessly())
+      .on("error", () => undefined)
+      .pipe(response);
+  };
+}
+
+/** Redirects. */
+export function linkRedirects(location: string): LinkBehaviour {
+  return ({ response }) => {
+    response.writeHead(302, { Location: location }).end();
+  };
+}
+
+function* endlessly(): Generator<Buffer> {
+  const chunk = Buffer.alloc(1024 * 1024);
+  for (;;) yield chunk;
 }

@@ -3,33 +3,45 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { text } from "node:stream/consumers";
 import { sendRefusal } from "./answers.ts";
 import { type Behaviour, type Exchange, succeed } from "./behaviours.ts";
-import { ObjectStore } from "./object-store.ts";
+import { type LinkBehaviour, linkServes, ObjectStore } from "./object-store.ts";
 import { drawPicture } from "./picture.ts";
 import type { RecordedRequest } from "./recorded-request.ts";
 
-const WINDOW_MS = 60_000;
-
 /** How the stand-in behaves. */
 export interface StandInOptions {
+  /** Where it listens; a free port unless told. */
+  readonly port?: number;
   /** The only key it accepts. */
   readonly apiKey?: string;
   /** What it does with the first generation requests, one entry a request; after them it succeeds. */
   readonly script?: readonly Behaviour[];
+  /** What it does when the script is over; it succeeds unless told. */
+  readonly otherwise?: Behaviour;
+  /** What it does with requests for links when their script is over. */
+  readonly linkOtherwise?: LinkBehaviour;
+  /** What it does with the first requests for links. */
+  readonly linkScript?: readonly LinkBehaviour[];
   /** How long it draws, in milliseconds. */
   readonly generationMs?: number;
   /** Requests it takes in any minute before it answers 1002. */
   readonly requestsPerMinute?: number;
+  /** How long that minute is, in milliseconds, for servers whose clock runs faster. */
+  readonly minuteMs?: number;
   readonly draw?: Exchange["draw"];
 }
 
 /** A running stand-in for the MiniMax API. */
 export interface StandIn extends AsyncDisposable {
+  /** Adds to the script: what it does with the requests to come. */
+  readonly plan: (...behaviours: readonly Behaviour[]) => void;
   /** Origin, for MINIMAX_API_HOST. */
   readonly url: string;
   /** Every request to the image endpoint, in order. */
   readonly requests: readonly RecordedRequest[];
   /** Every request for a link, in order. */
   readonly downloads: readonly RecordedRequest[];
+  /** How many requests are neither answered nor closed. */
+  readonly openExchanges: () => number;
   /** Every picture that was delivered or linked, in order. */
   readonly pictures: readonly Buffer[];
 }
@@ -37,22 +49,28 @@ export interface StandIn extends AsyncDisposable {
 /** The key that the stand-in accepts unless told otherwise. */
 export const STAND_IN_KEY = "sk-api-stand-in-0123456789abcdef";
 
-/** Starts the stand-in on a free port of this machine. */
+/** Starts the stand-in on this machine. */
 export async function startStandIn({
+  port = 0,
   apiKey = STAND_IN_KEY,
   script = [],
+  otherwise = succeed(),
+  linkScript = [],
+  linkOtherwise = linkServes(),
   generationMs = 0,
   requestsPerMinute = Infinity,
+  minuteMs = 60_000,
   draw = drawPicture,
 }: StandInOptions = {}): Promise<StandIn> {
   const requests: RecordedRequest[] = [];
   const pictures: Buffer[] = [];
+  const planned = [...script];
   const arrivals: number[] = [];
-  const store = new ObjectStore();
+  const store = new ObjectStore(linkScript, linkOtherwise);
 
   async function generate(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = parseJson(await text(request));
-    const behaviour = script[requests.length] ?? succeed();
+    const behaviour = planned.shift() ?? otherwise;
     requests.push({ method: request.method, url: request.url, headers: request.headers, body });
     const { authorization } = request.headers;
     if (authorization === undefined) {
@@ -64,7 +82,7 @@ export async function startStandIn({
       return;
     }
     const now = Date.now();
-    if (arrivals.filter((arrival) => arrival > now - WINDOW_MS).length >= requestsPerMinute) {
+    if (arrivals.filter((arrival) => arrival > now - minuteMs).length >= requestsPerMinute) {
       sendRefusal(response, 1002);
       return;
     }
@@ -72,7 +90,10 @@ export async function startStandIn({
     await behaviour({ request, response, body, generationMs, draw, store, pictures });
   }
 
+  let openExchanges = 0;
   const server = createServer((request, response) => {
+    openExchanges += 1;
+    response.on("close", () => (openExchanges -= 1));
     const path = request.url?.split("?")[0];
     if (request.method === "POST" && path === "/v1/image_generation") {
       generate(request, response).catch(() => response.destroy());
@@ -82,7 +103,7 @@ export async function startStandIn({
       response.writeHead(404, { "Content-Type": "text/plain" }).end("404 page not found");
     }
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The stand-in has no port.");
@@ -93,6 +114,8 @@ export async function startStandIn({
     url,
     requests,
     downloads: store.downloads,
+    plan: (...behaviours) => planned.push(...behaviours),
+    openExchanges: () => openExchanges,
     pictures,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
