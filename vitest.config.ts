@@ -3,6 +3,10 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    globalSetup: ["test/support/build-quick-server.ts"],
+    testTimeout: 20_000,
+    maxWorkers: 3,
+    isolate: false,
     coverage: {
       enabled: true,
       provider: "v8",

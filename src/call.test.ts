@@ -1,0 +1,181 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { type Activity, type Call, startCall } from "./call.ts";
+import type { Clock } from "./clock.ts";
+import { BudgetSpentError } from "./errors.ts";
+
+const BUDGET_MS = 230_000;
+
+interface ManualClock extends Clock {
+  readonly sleepers: () => number;
+  readonly advance: (ms: number) => Promise<void>;
+}
+
+function manualClock(originMs: number): ManualClock {
+  let nowMs = originMs;
+  const sleepers = new Set<{ untilMs: number; wake: () => void }>();
+  return {
+    monotonicMs: () => nowMs,
+    unixMs: () => nowMs,
+    async sleep(ms, signal) {
+      signal.throwIfAborted();
+      await new Promise<void>((wake) => {
+        const sleeper = { untilMs: nowMs + ms, wake };
+        sleepers.add(sleeper);
+        signal.addEventListener("abort", () => {
+          sleepers.delete(sleeper);
+          wake();
+        });
+      });
+      signal.throwIfAborted();
+    },
+    sleepers: () => sleepers.size,
+    async advance(ms) {
+      nowMs += ms;
+      for (const sleeper of sleepers) {
+        if (sleeper.untilMs > nowMs) continue;
+        sleepers.delete(sleeper);
+        sleeper.wake();
+      }
+      await nextTurn();
+    },
+  };
+}
+
+function startTestCall(): {
+  call: Call & { readonly end: () => void };
+  clock: ManualClock;
+  client: AbortController;
+  activities: Activity[];
+} {
+  const clock = manualClock(5_000);
+  const client = new AbortController();
+  const activities: Activity[] = [];
+  const call = startCall({
+    cancelled: client.signal,
+    clock,
+    budgetMs: BUDGET_MS,
+    onActivity: (activity) => {
+      activities.push(activity);
+    },
+  });
+  return { call, clock, client, activities };
+}
+
+describe("the budget of a call", () => {
+  test("ends on the clock's own scale", () => {
+    expect(startTestCall().call.deadlineMs).toBe(5_000 + BUDGET_MS);
+  });
+
+  test("leaves the call alone until the last moment", async () => {
+    const { call, clock } = startTestCall();
+
+    await clock.advance(BUDGET_MS - 1);
+
+    expect(call.signal.aborted).toBe(false);
+  });
+
+  test("aborts the call when it is used up, and says how long it was", async () => {
+    const { call, clock } = startTestCall();
+
+    await clock.advance(BUDGET_MS);
+
+    expect(call.signal.reason).toBeInstanceOf(BudgetSpentError);
+    expect(call.signal.reason).toMatchObject({ budgetMs: BUDGET_MS });
+  });
+
+  test("does not count as a cancellation: what was paid for is still saved", async () => {
+    const { call, clock } = startTestCall();
+
+    await clock.advance(BUDGET_MS);
+
+    expect(call.cancelled.aborted).toBe(false);
+  });
+
+  test("does not matter any more once the call has ended, and keeps no timer", async () => {
+    const { call, clock } = startTestCall();
+    expect(clock.sleepers()).toBe(1);
+
+    call.end();
+    await clock.advance(BUDGET_MS * 2);
+
+    expect(clock.sleepers()).toBe(0);
+    expect(call.signal.aborted).toBe(false);
+  });
+
+  test("may be ended twice, also after it was used up", async () => {
+    const { call, clock } = startTestCall();
+    await clock.advance(BUDGET_MS);
+
+    call.end();
+    call.end();
+
+    expect(call.signal.reason).toBeInstanceOf(BudgetSpentError);
+  });
+});
+
+describe("a call that the client cancels", () => {
+  test("aborts at once with the client's reason", () => {
+    const { call, client } = startTestCall();
+    const reason = new Error("the person pressed escape");
+
+    client.abort(reason);
+
+    expect(call.signal.reason).toBe(reason);
+    expect(call.cancelled.reason).toBe(reason);
+  });
+
+  test("keeps that reason when the time is used up afterwards", async () => {
+    const { call, client, clock } = startTestCall();
+    const reason = new Error("the person pressed escape");
+    client.abort(reason);
+
+    await clock.advance(BUDGET_MS);
+
+    expect(call.signal.reason).toBe(reason);
+  });
+
+  test("is known as cancelled also when the time was used up before", async () => {
+    const { call, client, clock } = startTestCall();
+    await clock.advance(BUDGET_MS);
+    const reason = new Error("the person pressed escape");
+
+    client.abort(reason);
+
+    expect(call.cancelled.reason).toBe(reason);
+    expect(call.signal.reason).toBeInstanceOf(BudgetSpentError);
+  });
+
+  test("has aborted from the start when it was cancelled before it started", () => {
+    const reason = new Error("already gone");
+    const call = startCall({
+      cancelled: AbortSignal.abort(reason),
+      clock: manualClock(0),
+      budgetMs: BUDGET_MS,
+      onActivity: () => undefined,
+    });
+
+    expect(call.signal.reason).toBe(reason);
+  });
+});
+
+test("what a call does is passed on as it is", () => {
+  const { call, activities } = startTestCall();
+  const activity = (nowMs: number): string => `drawing since ${String(nowMs)}`;
+
+  call.onActivity(activity);
+
+  expect(activities).toEqual([activity]);
+});
+
+test("calls do not share their budgets", async () => {
+  const clock = manualClock(0);
+  const start = (budgetMs: number): Call =>
+    startCall({ cancelled: new AbortController().signal, clock, budgetMs, onActivity: () => undefined });
+  const short = start(1_000);
+  const long = start(2_000);
+
+  await clock.advance(1_000);
+
+  expect([short.signal.aborted, long.signal.aborted]).toEqual([true, false]);
+});

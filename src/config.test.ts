@@ -1,0 +1,258 @@
+import { resolve } from "node:path";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Config, parseConfig } from "./config.ts";
+import { ConfigurationError } from "./errors.ts";
+
+const KEY = "sk-api-0123456789abcdef";
+const DIRECTORIES = { workingDirectory: resolve("/work/site"), homeDirectory: resolve("/home/ada") };
+
+function configOf(environment: NodeJS.ProcessEnv): Config {
+  return parseConfig({ MINIMAX_API_KEY: KEY, ...environment }, DIRECTORIES);
+}
+
+function refusalOf(environment: NodeJS.ProcessEnv): string {
+  try {
+    parseConfig(environment, DIRECTORIES);
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.message;
+    throw error;
+  }
+  throw new Error("The environment was accepted.");
+}
+
+function linesAbout(variable: string, message: string): string[] {
+  return message.split("\n").filter((line) => line.includes(variable));
+}
+
+test("a key is all that has to be set", () => {
+  expect(configOf({})).toEqual({
+    apiKey: KEY,
+    apiHost: "https://api.minimax.io",
+    outputDirectory: undefined,
+    callBudgetMs: 230_000,
+    requestsPerMinute: 10,
+  });
+});
+
+describe("MINIMAX_API_KEY", () => {
+  test("loses the white space around it", () => {
+    expect(configOf({ MINIMAX_API_KEY: ` \t${KEY}\r\n` }).apiKey).toBe(KEY);
+  });
+
+  test("may hold every printable ASCII character", () => {
+    const printable = Array.from({ length: 94 }, (_, offset) => String.fromCharCode(0x21 + offset)).join("");
+
+    expect(configOf({ MINIMAX_API_KEY: printable }).apiKey).toBe(printable);
+  });
+
+  test.each([
+    ["missing", {}],
+    ["undefined", { MINIMAX_API_KEY: undefined }],
+    ["empty", { MINIMAX_API_KEY: "" }],
+    ["blank", { MINIMAX_API_KEY: " \t\r\n\u00a0" }],
+  ])("that is %s is asked for, once, with the way to set it", (_state, environment) => {
+    const message = refusalOf(environment);
+
+    expect(linesAbout("MINIMAX_API_KEY", message)).toHaveLength(1);
+    expect(message).toContain("env block");
+    expect(message).toContain("https://platform.minimax.io");
+  });
+
+  test.each([
+    ["a space", " "],
+    ["a line break", "\n"],
+    ["a carriage return", "\r"],
+    ["a tab", "\t"],
+    ["NUL", "\0"],
+    ["DEL", "\x7f"],
+    ["a no-break space", "\u00a0"],
+    ["a typographic quotation mark", "\u201d"],
+    ["a zero-width space", "\u200b"],
+    ["an umlaut", "ü"],
+    ["an emoji", "🔑"],
+  ])("with %s in it cannot stand in a header and is refused unseen", (_name, character) => {
+    const message = refusalOf({ MINIMAX_API_KEY: `sk-first${character}second` });
+
+    expect(linesAbout("MINIMAX_API_KEY", message)).toHaveLength(1);
+    expect(message).toContain("HTTP header");
+    expect(message).not.toContain("sk-first");
+    expect(message).not.toContain("second");
+  });
+
+  test("is either fit for a header or refused, whatever it holds", () => {
+    const isKept = (key: string): boolean => {
+      try {
+        return configOf({ MINIMAX_API_KEY: key }).apiKey === key.trim();
+      } catch {
+        return false;
+      }
+    };
+    const fits = (key: string): boolean =>
+      key.trim() !== "" && Array.from(key.trim()).every((character) => character > " " && character < "\x7f");
+
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (key) => {
+        expect(isKept(key)).toBe(fits(key));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe("MINIMAX_API_HOST", () => {
+  test.each([
+    ["", "https://api.minimax.io"],
+    ["  ", "https://api.minimax.io"],
+    ["global", "https://api.minimax.io"],
+    ["cn", "https://api.minimaxi.com"],
+    [" cn\n", "https://api.minimaxi.com"],
+    ["https://api.minimax.io", "https://api.minimax.io"],
+    ["https://api.minimax.io/", "https://api.minimax.io"],
+    ["https://api.minimaxi.com", "https://api.minimaxi.com"],
+    ["HTTPS://API.MiniMax.IO", "https://api.minimax.io"],
+    ["https://gateway.example:8443", "https://gateway.example:8443"],
+    ["https://api.minimax.io:443", "https://api.minimax.io"],
+    ["http://localhost:3000", "http://localhost:3000"],
+    ["http://127.0.0.1:3000/", "http://127.0.0.1:3000"],
+    ["http://127.8.9.1", "http://127.8.9.1"],
+    ["http://[::1]:3000", "http://[::1]:3000"],
+  ])("%j means %s", (host, origin) => {
+    expect(configOf({ MINIMAX_API_HOST: host }).apiHost).toBe(origin);
+  });
+
+  test.each([
+    "http://api.minimax.io",
+    "http://localhost.example:3000",
+    "http://127.0.0.1.example",
+    "http://10.0.0.1",
+    "http://0.0.0.0:3000",
+    "http://[::2]:3000",
+    "ftp://localhost",
+    "file:///etc/hosts",
+    "api.minimax.io",
+    "localhost:3000",
+    "europe",
+    "GLOBAL",
+    "https://",
+    "https://api.minimax.io/v1",
+    "https://api.minimax.io/?region=eu",
+    "https://api.minimax.io/#top",
+    "https://ada@api.minimax.io",
+    "https://:secret@api.minimax.io",
+  ])("%s is refused by name", (host) => {
+    const message = refusalOf({ MINIMAX_API_KEY: KEY, MINIMAX_API_HOST: host });
+
+    expect(linesAbout("MINIMAX_API_HOST", message)).toHaveLength(1);
+    expect(message).toMatch(/global.*cn.*https/);
+  });
+
+  test("stays on one short line of the message, however it is written", () => {
+    const message = refusalOf({ MINIMAX_API_KEY: KEY, MINIMAX_API_HOST: `a\n\x1b[31mb${"c".repeat(10_000)}` });
+
+    expect(message.split("\n")).toHaveLength(2);
+    expect(message).not.toContain("\x1b");
+    expect(message.length).toBeLessThan(1000);
+  });
+
+  test.each([
+    ["alone", KEY],
+    ["before an @", `https://${KEY}@api.minimax.io`],
+    ["in a query", `https://api.minimax.io/?key=${KEY}`],
+  ])("that holds the key %s is refused without showing it", (_place, host) => {
+    expect(refusalOf({ MINIMAX_API_KEY: KEY, MINIMAX_API_HOST: host })).not.toContain(KEY);
+  });
+
+  test("is a bare origin that is encrypted or on this machine, whatever was asked for", () => {
+    const host = fc.oneof(
+      fc.string(),
+      fc.webUrl({ validSchemes: ["http", "https", "ws"], withQueryParameters: true }),
+      fc.tuple(fc.constantFrom("http://", "https://", "//", ""), fc.ipV4()).map((parts) => parts.join("")),
+    );
+
+    fc.assert(
+      fc.property(host, (text) => {
+        try {
+          expect(configOf({ MINIMAX_API_HOST: text }).apiHost).toMatch(
+            /^(https:\/\/[^/?#@]+|http:\/\/(localhost|127(\.\d+){3}|\[::1\])(:\d+)?)$/,
+          );
+        } catch (error) {
+          if (!(error instanceof ConfigurationError)) throw error;
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("MINIMAX_OUTPUT_DIR", () => {
+  const { workingDirectory, homeDirectory } = DIRECTORIES;
+
+  test.each([
+    ["pictures", resolve(workingDirectory, "pictures")],
+    ["./a/../b", resolve(workingDirectory, "b")],
+    ["../shared", resolve(workingDirectory, "..", "shared")],
+    [resolve("/srv/pictures"), resolve("/srv/pictures")],
+    [` ${resolve("/srv/my pictures")}\n`, resolve("/srv/my pictures")],
+    ["~", homeDirectory],
+    ["~/Pictures", resolve(homeDirectory, "Pictures")],
+    ["~/", homeDirectory],
+    ["~bob", resolve(workingDirectory, "~bob")],
+    ["a/~", resolve(workingDirectory, "a", "~")],
+  ])("%j means %s", (directory, meant) => {
+    expect(configOf({ MINIMAX_OUTPUT_DIR: directory }).outputDirectory).toBe(meant);
+  });
+
+  test.each(["", "  ", "\t\n"])("%j means that the server has to choose", (directory) => {
+    expect(configOf({ MINIMAX_OUTPUT_DIR: directory }).outputDirectory).toBeUndefined();
+  });
+
+  test("with a NUL character is refused by name", () => {
+    const message = refusalOf({ MINIMAX_API_KEY: KEY, MINIMAX_OUTPUT_DIR: "pictures\0/../.." });
+
+    expect(linesAbout("MINIMAX_OUTPUT_DIR", message)).toHaveLength(1);
+    expect(message).not.toContain("\0");
+  });
+});
+
+test("every bad variable is named in one message, a line each", () => {
+  const message = refusalOf({ MINIMAX_API_HOST: "http://example.com", MINIMAX_OUTPUT_DIR: "\0" });
+
+  expect(message.split("\n")).toEqual([
+    "The server cannot start:",
+    expect.stringMatching(/^- MINIMAX_API_KEY .*\.$/),
+    expect.stringMatching(/^- MINIMAX_API_HOST .*\.$/),
+    expect.stringMatching(/^- MINIMAX_OUTPUT_DIR .*\.$/),
+  ]);
+});
+
+test("variables of other programs do not matter", () => {
+  expect(configOf({ PATH: "/bin", MINIMAX_MODEL: "\0", NODE_OPTIONS: "" })).toEqual(configOf({}));
+});
+
+describe.each([
+  ["MINIMAX_TIMEOUT_MS", 1000, 300_000],
+  ["MINIMAX_RPM", 0, 10_000],
+] as const)("%s", (name, minimum, maximum) => {
+  const valueOf = (text: string): number => {
+    const config = configOf({ [name]: text });
+    return name === "MINIMAX_RPM" ? config.requestsPerMinute : config.callBudgetMs;
+  };
+
+  test.each([minimum, maximum])("may be %i", (value) => {
+    expect(valueOf(` ${String(value)} `)).toBe(value);
+  });
+
+  test("is the default when it is empty", () => {
+    expect(valueOf("")).toBe(valueOf(name === "MINIMAX_RPM" ? "10" : "230000"));
+  });
+
+  test.each([String(minimum - 1), String(maximum + 1), "1e3", "5.5", "ten", "0x10", "9".repeat(30)])(
+    "is refused as %s",
+    (text) => {
+      expect(() => valueOf(text)).toThrow(
+        `${name} has to be a whole number from ${String(minimum)} to ${String(maximum)}`,
+      );
+    },
+  );
+});

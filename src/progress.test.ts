@@ -1,0 +1,239 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { fastClock } from "../test/support/fast-clock.ts";
+import { waitFor } from "../test/support/wait-for.ts";
+import type { Clock } from "./clock.ts";
+import { Progress, type ProgressStep } from "./progress.ts";
+
+const INTERVAL_MS = 5_000;
+const A_CALL_MS = 230_000;
+const AN_HOUR_MS = 3_600_000;
+
+interface ManualClock extends Clock {
+  readonly sleepers: () => number;
+  readonly advance: (ms: number) => Promise<void>;
+}
+
+function manualClock(): ManualClock {
+  let nowMs = 0;
+  const sleepers = new Set<{ untilMs: number; wake: () => void }>();
+  const wakeNext = (untilMs: number): boolean => {
+    const [next] = [...sleepers].toSorted((left, right) => left.untilMs - right.untilMs);
+    if (next === undefined || next.untilMs > untilMs) return false;
+    nowMs = next.untilMs;
+    sleepers.delete(next);
+    next.wake();
+    return true;
+  };
+  return {
+    monotonicMs: () => nowMs,
+    unixMs: () => nowMs,
+    async sleep(ms, signal) {
+      signal.throwIfAborted();
+      await new Promise<void>((wake) => {
+        const sleeper = { untilMs: nowMs + ms, wake };
+        sleepers.add(sleeper);
+        signal.addEventListener("abort", () => {
+          sleepers.delete(sleeper);
+          wake();
+        });
+      });
+      signal.throwIfAborted();
+    },
+    sleepers: () => sleepers.size,
+    async advance(ms) {
+      const untilMs = nowMs + ms;
+      while (wakeNext(untilMs)) await nextTurn();
+      nowMs = untilMs;
+    },
+  };
+}
+
+function startProgress(): {
+  progress: Progress;
+  clock: ManualClock;
+  sent: (ProgressStep & { readonly atMs: number })[];
+} {
+  const clock = manualClock();
+  const sent: (ProgressStep & { readonly atMs: number })[] = [];
+  const progress = new Progress(clock, INTERVAL_MS, (step) => {
+    sent.push({ ...step, atMs: clock.monotonicMs() });
+    return Promise.resolve();
+  });
+  return { progress, clock, sent };
+}
+
+function expectRising(steps: readonly ProgressStep[]): void {
+  let last = 0;
+  for (const { progress, total } of steps) {
+    expect(progress).toBeGreaterThan(last);
+    expect(progress).toBeLessThanOrEqual(total);
+    last = progress;
+  }
+}
+
+describe("progress", () => {
+  test("says nothing while nothing has begun", async () => {
+    const { clock, sent } = startProgress();
+
+    await clock.advance(A_CALL_MS);
+
+    expect(sent).toEqual([]);
+  });
+
+  test("is told at once, before anything else can happen", () => {
+    const { progress, sent } = startProgress();
+
+    progress.enter(() => "checking the request");
+
+    expect(sent).toMatchObject([{ message: "checking the request", total: 1, atMs: 0 }]);
+  });
+
+  test("is told again every interval while nothing changes", async () => {
+    const { progress, clock, sent } = startProgress();
+    progress.enter((nowMs) => `generating, ${String(nowMs)} ms`);
+
+    await clock.advance(INTERVAL_MS * 3);
+
+    expect(sent.map(({ message }) => message)).toEqual([
+      "generating, 0 ms",
+      "generating, 5000 ms",
+      "generating, 10000 ms",
+      "generating, 15000 ms",
+    ]);
+  });
+
+  test("is told at once when something else begins, and that is what is repeated", async () => {
+    const { progress, clock, sent } = startProgress();
+    progress.enter(() => "generating");
+    await clock.advance(1_000);
+
+    progress.enter(() => "saving");
+    await clock.advance(INTERVAL_MS);
+
+    expect(sent.slice(0, 3)).toMatchObject([
+      { message: "generating", atMs: 0 },
+      { message: "saving", atMs: 1_000 },
+      { message: "saving" },
+    ]);
+  });
+
+  test("never leaves more than an interval between two messages", async () => {
+    const { progress, clock, sent } = startProgress();
+    progress.enter(() => "queued");
+    for (const ms of [1_000, 4_999, 5_000, 5_001, 12_345, 0, 60_000]) {
+      await clock.advance(ms);
+      progress.enter(() => "something else");
+    }
+
+    const gaps = sent.map(({ atMs }, position) => atMs - (sent[position - 1]?.atMs ?? 0));
+
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(INTERVAL_MS);
+  });
+
+  test("keeps one timer, however often the activity changes", () => {
+    const { progress, clock } = startProgress();
+
+    for (let count = 0; count < 20; count += 1) progress.enter(() => "queued");
+
+    expect(clock.sleepers()).toBe(1);
+  });
+
+  test("rises strictly and never passes the total during a call", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 20_000 }), { maxLength: 20 }), async (pauses) => {
+        const { progress, clock, sent } = startProgress();
+        progress.enter(() => "queued");
+        for (const ms of pauses) {
+          await clock.advance(ms);
+          progress.enter(() => "generating");
+        }
+
+        expect(sent.length).toBeGreaterThan(pauses.length);
+        expectRising(sent);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("rises strictly and never passes the total for an hour", async () => {
+    const { progress, clock, sent } = startProgress();
+    progress.enter(() => "queued");
+
+    await clock.advance(AN_HOUR_MS);
+
+    expect(sent).toHaveLength(1 + AN_HOUR_MS / INTERVAL_MS);
+    expectRising(sent);
+  });
+
+  test("keeps coming in real time, too", async () => {
+    const sent: ProgressStep[] = [];
+    const progress = new Progress(fastClock(1000), INTERVAL_MS, (step) => {
+      sent.push(step);
+      return Promise.resolve();
+    });
+
+    progress.enter(() => "generating");
+    await waitFor("three messages", () => sent.length >= 3);
+    progress.stop();
+
+    expectRising(sent);
+  });
+});
+
+describe("progress that was stopped", () => {
+  test("is silent, whatever is entered, and keeps no timer", async () => {
+    const { progress, clock, sent } = startProgress();
+    progress.enter(() => "generating");
+    await clock.advance(INTERVAL_MS);
+    expect(sent).toHaveLength(2);
+
+    progress.stop();
+    progress.enter(() => "saving");
+    await clock.advance(A_CALL_MS);
+
+    expect(sent).toHaveLength(2);
+    expect(clock.sleepers()).toBe(0);
+  });
+
+  test("stays silent when nothing had begun before", async () => {
+    const { progress, clock, sent } = startProgress();
+
+    progress.stop();
+    progress.stop();
+    progress.enter(() => "generating");
+    await clock.advance(A_CALL_MS);
+
+    expect(sent).toEqual([]);
+  });
+});
+
+test("a client that cannot be reached does no harm, and is told again", async () => {
+  const clock = manualClock();
+  let tries = 0;
+  const progress = new Progress(clock, INTERVAL_MS, () => {
+    tries += 1;
+    return Promise.reject(new Error("EPIPE"));
+  });
+
+  progress.enter(() => "generating");
+  progress.enter(() => "saving");
+  await clock.advance(INTERVAL_MS * 2);
+
+  expect(tries).toBe(4);
+});
+
+test("a client that takes a message slowly does not hold up the next", async () => {
+  const clock = manualClock();
+  let sent = 0;
+  const progress = new Progress(clock, INTERVAL_MS, () => {
+    sent += 1;
+    return new Promise(() => undefined);
+  });
+
+  progress.enter(() => "generating");
+  await clock.advance(INTERVAL_MS * 2);
+
+  expect(sent).toBe(3);
+});

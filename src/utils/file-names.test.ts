@@ -1,0 +1,148 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { codePoints } from "../text.ts";
+import { fileStem, slugOf } from "./file-names.ts";
+
+const bytesIn = (text: string): number => Buffer.byteLength(text);
+
+describe("a slug keeps the words of the prompt", () => {
+  test.each([
+    ["a cat", "a-cat"],
+    ["A red fox, at dawn!", "A-red-fox-at-dawn"],
+    ["  spaces \t and\nlines  ", "spaces-and-lines"],
+    ["3 cats in 2024", "3-cats-in-2024"],
+    ["snake_case and kebab-case", "snake-case-and-kebab-case"],
+    ["--help", "help"],
+    ["...hidden", "hidden"],
+    ["../../etc/passwd", "etc-passwd"],
+    ["C:\\Windows\\System32", "C-Windows-System32"],
+    ["a/b\0c", "a-b-c"],
+    ['<script>"x"|y?*', "script-x-y"],
+  ])("%j gives %s", (prompt, slug) => {
+    expect(slugOf(prompt)).toBe(slug);
+  });
+});
+
+describe("a slug keeps the letters of every script", () => {
+  test.each([
+    ["Chinese", "一只橘猫,坐在窗台上", "一只橘猫-坐在窗台上"],
+    ["Japanese", "猫がいる。カフェ", "猫がいる-カフェ"],
+    ["Korean", "고양이 그림", "고양이-그림"],
+    ["Devanagari with its vowel signs", "हिन्दी बिल्ली", "हिन्दी-बिल्ली"],
+    ["Arabic", "قطة جميلة", "قطة-جميلة"],
+    ["Hebrew with points", "חָתוּל", "חָתוּל".normalize("NFC")],
+    ["Thai", "แมวน้อย", "แมวน้อย"],
+    ["Cyrillic", "Рыжий кот", "Рыжий-кот"],
+    ["digits of another script", "٣ قطط", "٣-قطط"],
+    ["letters outside the basic plane", "𠮷野家 𝒜", "𠮷野家-𝒜"],
+  ])("%s", (_script, prompt, slug) => {
+    expect(slugOf(prompt)).toBe(slug);
+  });
+
+  test("an accent typed as a letter and a mark becomes one letter", () => {
+    expect(slugOf("cafe\u0301 Zu\u0308rich")).toBe("caf\u00e9-Z\u00fcrich");
+  });
+
+  test("the same words give the same slug in either form of Unicode", () => {
+    const prompt = "Crème brûlée für Åsa";
+
+    expect(slugOf(prompt.normalize("NFD"))).toBe(slugOf(prompt.normalize("NFC")));
+  });
+
+  test("emoji are dropped", () => {
+    expect(slugOf("a 😀 cat 👩‍👩‍👧")).toBe("a-cat");
+  });
+});
+
+describe("a prompt without any letter or digit gives `image`", () => {
+  test.each(["", "   ", "!?…", "😀😀", "---", "..", "/", "\u0301\u0308", "\u200b\u202e", "\ud800"])("%j", (prompt) => {
+    expect(slugOf(prompt)).toBe("image");
+  });
+});
+
+describe("a slug has a limit", () => {
+  test("one word of more than 50 letters is cut at 50", () => {
+    expect(slugOf("x".repeat(51))).toBe("x".repeat(50));
+  });
+
+  test("words are kept whole: the first that does not fit and all after it are left out", () => {
+    expect(slugOf(`${"x".repeat(30)} ${"y".repeat(19)} z`)).toBe(`${"x".repeat(30)}-${"y".repeat(19)}`);
+    expect(slugOf(`${"x".repeat(30)} ${"y".repeat(20)} z`)).toBe("x".repeat(30));
+  });
+
+  test("letters of three bytes are cut at 100 bytes", () => {
+    expect(slugOf("猫".repeat(60))).toBe("猫".repeat(33));
+  });
+
+  test("letters of four bytes are cut between letters, not inside one", () => {
+    expect(slugOf(`a${"𠮷".repeat(60)}`)).toBe(`a${"𠮷".repeat(24)}`);
+  });
+
+  test("a very long prompt of very many words is no trouble", () => {
+    expect(slugOf("ab ".repeat(50_000))).toBe(Array.from({ length: 17 }, () => "ab").join("-"));
+  });
+});
+
+describe("whatever the prompt", () => {
+  const samples = fc.constantFrom(
+    "a",
+    "Z",
+    "7",
+    "é",
+    "e\u0301",
+    "猫",
+    "हि",
+    "𠮷",
+    "😀",
+    " ",
+    "-",
+    ".",
+    "/",
+    "\\",
+    "\0",
+  );
+  const prompts = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 200 }),
+    fc.string({ unit: "grapheme", maxLength: 200 }),
+    fc.string({ unit: samples, maxLength: 200 }),
+    fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 100 }).map((units) => String.fromCharCode(...units)),
+  );
+
+  test("its slug is a short name that is safe on every system", () => {
+    fc.assert(
+      fc.property(prompts, (prompt) => {
+        const slug = slugOf(prompt);
+
+        expect(slug).toMatch(/^[\p{L}\p{N}][\p{L}\p{N}\p{M}-]*$/u);
+        expect(slug).not.toMatch(/--|-$/);
+        expect(slug).toBe(slug.normalize("NFC"));
+        expect(codePoints(slug).length).toBeLessThanOrEqual(50);
+        expect(bytesIn(slug)).toBeLessThanOrEqual(100);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("the whole file name fits the narrowest common filesystem", () => {
+    fc.assert(
+      fc.property(prompts, fc.integer({ min: 1, max: 9 }), (prompt, index) => {
+        expect(bytesIn(`${fileStem(slugOf(prompt), 9_999_999_999_999, index)}.jpeg`)).toBeLessThanOrEqual(143);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe("fileStem", () => {
+  test("is slug, milliseconds, index and eight hex digits", () => {
+    expect(fileStem("a-cat", 1_764_000_000_123, 2)).toMatch(/^a-cat-1764000000123-2-[0-9a-f]{8}$/);
+  });
+
+  test("has whole milliseconds also from a clock that counts finer", () => {
+    expect(fileStem("a-cat", 1_764_000_000_123.75, 1)).toMatch(/^a-cat-1764000000123-1-/);
+  });
+
+  test("is different each time", () => {
+    expect(new Set(Array.from({ length: 100 }, () => fileStem("a-cat", 1, 1))).size).toBe(100);
+  });
+});

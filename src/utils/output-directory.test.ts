@@ -1,0 +1,696 @@
+import { execFile } from "node:child_process";
+import { access, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import nodePath, { join } from "node:path";
+import { promisify } from "node:util";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { OutputDirectoryError } from "../errors.ts";
+import { chooseOutputRoot, expandHome, isInside, resolveOutputDirectory } from "./output-directory.ts";
+
+const isWindows = process.platform === "win32";
+
+interface Room extends AsyncDisposable {
+  readonly base: string;
+  readonly outside: string;
+  readonly home: string;
+  readonly ask: (requested: string | undefined) => Promise<string>;
+  readonly refusal: (requested: string | undefined) => Promise<OutputDirectoryError>;
+  readonly everything: () => Promise<string[]>;
+}
+
+async function room({ base = "base", root }: { base?: string; root?: TemporaryDirectory } = {}): Promise<Room> {
+  const directory = root ?? (await temporaryDirectory());
+  const path = join(directory.path, base);
+  const home = join(path, "home");
+  const outside = join(directory.path, "outside");
+  await mkdir(outside);
+  if (base === "base") await mkdir(path);
+  const ask = (requested: string | undefined): Promise<string> =>
+    resolveOutputDirectory(requested, { base: path, defaultDirectory: join(path, "output") }, home);
+  return {
+    base: path,
+    outside,
+    home,
+    ask,
+    refusal: (requested) => errorOf(ask(requested)),
+    everything: async () => (await readdir(directory.path, { recursive: true })).toSorted(),
+    [Symbol.asyncDispose]: () => Promise.resolve(directory[Symbol.asyncDispose]()),
+  };
+}
+
+async function errorOf(resolving: Promise<string>): Promise<OutputDirectoryError> {
+  try {
+    await resolving;
+  } catch (error) {
+    if (error instanceof OutputDirectoryError) return error;
+    throw error;
+  }
+  throw new Error("The directory was accepted.");
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+describe("an output directory", () => {
+  test.each([
+    ["relative", "cats", "cats"],
+    ["relative and deep", "animals/cats/small", join("animals", "cats", "small")],
+    ["relative with dots that stay inside", "a/../b/./c", join("b", "c")],
+    ["relative with a trailing separator", "cats/", "cats"],
+    ["the base itself", ".", "."],
+    ["named with leading dots", "..cats", "..cats"],
+    ["named with three dots", "...", "..."],
+    ["named in another script", "猫/γάτες", join("猫", "γάτες")],
+    ["named with blanks", "my cats", "my cats"],
+    ["named like somebody's home", "~bob", "~bob"],
+  ])("that is %s is created inside the base", async (_kind, requested, expected) => {
+    await using place = await room();
+
+    const directory = await place.ask(requested);
+
+    expect(directory).toBe(join(place.base, expected).replace(/[\\/]\.?$/, ""));
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  test("may be absolute", async () => {
+    await using place = await room();
+
+    expect(await place.ask(join(place.base, "cats"))).toBe(join(place.base, "cats"));
+    expect(await place.ask(place.base)).toBe(place.base);
+  });
+
+  test("that the call does not name is the default one", async () => {
+    await using place = await room();
+
+    expect(await place.ask(undefined)).toBe(join(place.base, "output"));
+    expect(await readdir(place.base)).toEqual(["output"]);
+  });
+
+  test("may be given from the home directory", async () => {
+    await using place = await room();
+
+    expect(await place.ask("~")).toBe(place.home);
+    expect(await place.ask("~/cats")).toBe(join(place.home, "cats"));
+  });
+
+  test("is used as it is when it exists, and nothing of the trial remains", async () => {
+    await using place = await room();
+    await mkdir(join(place.base, "cats"));
+    await writeFile(join(place.base, "cats", "old.jpeg"), "old");
+
+    const directory = await place.ask("cats");
+
+    expect(await readdir(directory)).toEqual(["old.jpeg"]);
+    expect(await readFile(join(directory, "old.jpeg"), "utf8")).toBe("old");
+  });
+
+  test("may lie in a base that does not exist yet", async () => {
+    await using place = await room({ base: join("not", "yet") });
+
+    expect(await place.ask("cats")).toBe(join(place.base, "cats"));
+  });
+
+  test("may be asked for by many calls at once", async () => {
+    await using place = await room();
+
+    const directories = await Promise.all(Array.from({ length: 20 }, () => place.ask("a/b/c")));
+
+    expect(new Set(directories)).toEqual(new Set([join(place.base, "a", "b", "c")]));
+    expect(await readdir(join(place.base, "a", "b", "c"))).toEqual([]);
+  });
+
+  test("may lie in a base that is the root of a drive", async () => {
+    await using directory = await temporaryDirectory();
+    const { root } = nodePath.parse(directory.path);
+    const requested = join(directory.path, "cats");
+
+    const resolved = await resolveOutputDirectory(requested, { base: root, defaultDirectory: root }, directory.path);
+
+    expect(resolved).toBe(requested);
+    expect(await readdir(resolved)).toEqual([]);
+  });
+
+  test.skipIf(process.platform === "linux")("may be written in other case where case does not matter", async () => {
+    await using place = await room();
+    await mkdir(join(place.base, "Cats"));
+
+    const directory = await place.ask(join(place.base.toUpperCase(), "cats"));
+
+    expect(directory.toLowerCase()).toBe(join(place.base, "cats").toLowerCase());
+    expect(await readdir(place.base)).toEqual(["Cats"]);
+  });
+});
+
+describe("outside the base", () => {
+  test.each([
+    ["the parent", ".."],
+    ["a neighbour", "../outside"],
+    ["a new neighbour", "../new/deep"],
+    ["a neighbour whose name begins like the base", "../base-private"],
+    ["a neighbour reached through the base", "cats/../../outside"],
+    ["the root, by many steps", "../".repeat(60)],
+    ["the system, by many steps", `${"../".repeat(60)}etc`],
+  ])("%s is refused and nothing is created", async (_kind, requested) => {
+    await using place = await room();
+    const before = await place.everything();
+
+    const { message, facts } = await place.refusal(requested);
+
+    expect(message).toContain("outside the base directory");
+    expect(message).toContain(place.base);
+    expect(facts.recovery).toContain("MINIMAX_OUTPUT_DIR");
+    expect(facts.repeatAfterMs).toBeUndefined();
+    expect(await place.everything()).toEqual(before);
+  });
+
+  test("an absolute path is refused and nothing is created", async () => {
+    await using place = await room();
+    const before = await place.everything();
+
+    for (const requested of [
+      place.outside,
+      join(place.outside, "new"),
+      `${place.base}-private`,
+      nodePath.parse(place.base).root,
+    ]) {
+      expect((await place.refusal(requested)).message).toContain("outside the base directory");
+    }
+    expect(await place.everything()).toEqual(before);
+  });
+
+  test("the home directory is refused and nothing is created", async () => {
+    await using place = await room();
+    const before = await place.everything();
+    const root = { base: place.base, defaultDirectory: place.base };
+
+    for (const requested of ["~", "~/cats", "~/../base/cats/../../outside"]) {
+      const { message } = await errorOf(resolveOutputDirectory(requested, root, place.outside));
+      expect(message).toContain("outside the base directory");
+    }
+    expect(await place.everything()).toEqual(before);
+  });
+
+  test.each(["\0", "cats\0", "cats\0/../../outside", "~\0"])("%j, with its NUL, is refused", async (requested) => {
+    await using place = await room();
+    const before = await place.everything();
+
+    expect((await place.refusal(requested)).message).toContain("outside the base directory");
+    expect(await place.everything()).toEqual(before);
+  });
+
+  test("a path is quoted on one bounded line, without its control characters", async () => {
+    await using place = await room();
+
+    const { message } = await place.refusal(`../\x1b[31m\n${"x".repeat(5_000)}`);
+
+    expect(message).not.toMatch(/\p{Cc}/u);
+    expect(message.length).toBeLessThan(1_000);
+  });
+
+  test.runIf(isWindows)("another drive and a share are refused", async () => {
+    await using place = await room();
+
+    for (const requested of ["Q:\\cats", "Q:cats", "\\\\server\\share\\cats"]) await place.refusal(requested);
+  });
+});
+
+describe.skipIf(isWindows)("a symbolic link", () => {
+  test("that leads out is refused, wherever it stands in the path, and nothing is created", async () => {
+    await using place = await room();
+    await symlink(place.outside, join(place.base, "link"));
+    await mkdir(join(place.base, "cats"));
+    await symlink(join(place.base, "link"), join(place.base, "cats", "chain"));
+    await symlink("../..", join(place.base, "cats", "up"));
+    const before = await place.everything();
+
+    for (const requested of [
+      "link",
+      "link/new",
+      "link/new/deep",
+      "cats/chain",
+      "cats/chain/new",
+      "cats/up",
+      "cats/up/new",
+    ]) {
+      expect((await place.refusal(requested)).message).toContain("outside the base directory");
+    }
+    expect(await readdir(place.outside)).toEqual([]);
+    expect(await place.everything()).toEqual(before);
+  });
+
+  test("for the default directory is refused when it leads out", async () => {
+    await using place = await room();
+    await symlink(place.outside, join(place.base, "output"));
+
+    await place.refusal(undefined);
+
+    expect(await readdir(place.outside)).toEqual([]);
+  });
+
+  test("that stays inside is followed, and the real path is given", async () => {
+    await using place = await room();
+    await mkdir(join(place.base, "cats"));
+    await symlink(join(place.base, "cats"), join(place.base, "link"));
+
+    expect(await place.ask("link")).toBe(join(place.base, "cats"));
+    expect(await place.ask("link/new")).toBe(join(place.base, "cats", "new"));
+  });
+
+  test("outside that leads in is followed", async () => {
+    await using place = await room();
+    await symlink(place.base, join(place.outside, "link"));
+
+    expect(await place.ask(join(place.outside, "link", "cats"))).toBe(join(place.base, "cats"));
+  });
+
+  test("may stand for the base: both names of it work", async () => {
+    await using place = await room();
+    const base = join(place.outside, "pictures");
+    await symlink(place.base, base);
+    const ask = (requested: string): Promise<string> =>
+      resolveOutputDirectory(requested, { base, defaultDirectory: base }, place.home);
+
+    expect(await ask("a")).toBe(join(place.base, "a"));
+    expect(await ask(join(base, "b"))).toBe(join(place.base, "b"));
+    expect(await ask(join(place.base, "c"))).toBe(join(place.base, "c"));
+    await errorOf(ask(place.outside));
+    await errorOf(ask(".."));
+    expect(await readdir(place.outside)).toEqual(["pictures"]);
+  });
+
+  test.each(["link", "link/new"])("that leads nowhere is refused, and its target is not created", async (requested) => {
+    await using place = await room();
+    await symlink(join(place.outside, "gone"), join(place.base, "link"));
+    const before = await place.everything();
+
+    const { message } = await place.refusal(requested);
+
+    expect(message).toContain("ENOENT");
+    expect(await place.everything()).toEqual(before);
+  });
+
+  test("that leads to itself is refused", async () => {
+    await using place = await room();
+    await symlink(join(place.base, "loop"), join(place.base, "loop"));
+
+    expect((await place.refusal("loop")).message).toContain("ELOOP");
+  });
+});
+
+describe("a directory that cannot be written", () => {
+  test.each(["notes.txt", "notes.txt/cats", "notes.txt/cats/deep"])(
+    "because of a file, as in %s, is refused, and the file is left alone",
+    async (requested) => {
+      await using place = await room();
+      await writeFile(join(place.base, "notes.txt"), "mine");
+      const before = await place.everything();
+
+      const { message, facts, cause } = await place.refusal(requested);
+
+      expect(message).toContain("cannot be written (E");
+      expect(message).toContain(join(place.base, requested));
+      expect(facts.recovery).toContain("No request was made");
+      expect(cause).toBeInstanceOf(Error);
+      expect(await readFile(join(place.base, "notes.txt"), "utf8")).toBe("mine");
+      expect(await place.everything()).toEqual(before);
+    },
+  );
+
+  test("because the base is a file is refused", async () => {
+    await using place = await room();
+    const base = join(place.outside, "file");
+    await writeFile(base, "mine");
+
+    for (const requested of [undefined, "cats"]) {
+      const { message } = await errorOf(
+        resolveOutputDirectory(requested, { base, defaultDirectory: base }, place.home),
+      );
+      expect(message).toContain("cannot be written");
+    }
+    expect(await readFile(base, "utf8")).toBe("mine");
+  });
+
+  test.skipIf(isWindows)("because its name is too long is refused, and nothing is created", async () => {
+    await using place = await room();
+    const before = await place.everything();
+
+    const { message } = await place.refusal("x".repeat(300));
+
+    expect(message).toContain("ENAMETOOLONG");
+    expect(message.length).toBeLessThan(1_000);
+    expect(await place.everything()).toEqual(before);
+  });
+
+  test.runIf(process.platform === "linux")(
+    "because the system keeps it, as below /proc, is refused in time",
+    async () => {
+      const module = JSON.stringify(new URL("./output-directory.ts", import.meta.url).href);
+      const root = JSON.stringify({ base: "/proc", defaultDirectory: "/proc/cats" });
+      const script = `import { resolveOutputDirectory } from ${module};
+        resolveOutputDirectory(undefined, ${root}, "/proc").catch((error) => console.log(error.name));`;
+
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ["--import", "tsx", "--input-type=module", "--eval", script],
+        { timeout: 4_000, killSignal: "SIGKILL" },
+      );
+
+      expect(stdout.trim()).toBe("OutputDirectoryError");
+    },
+    10_000,
+  );
+});
+
+test("whatever is asked for, it is inside the base or refused, and what is outside stays as it is", async () => {
+  await using place = await room();
+  if (!isWindows) await symlink(place.outside, join(place.base, "link"));
+  const outer = join(place.base, "..");
+  const before = (await readdir(outer)).toSorted();
+  const atom = fc.constantFrom(
+    "..",
+    ".",
+    "",
+    "cats",
+    "link",
+    "~",
+    "..cats",
+    "base",
+    "outside",
+    "home",
+    outer,
+    place.base,
+  );
+
+  await fc.assert(
+    fc.asyncProperty(fc.array(atom, { minLength: 1, maxLength: 6 }), async (atoms) => {
+      const requested = atoms.join("/");
+      try {
+        const directory = await place.ask(requested);
+        expect(directory === place.base || directory.startsWith(place.base + nodePath.sep)).toBe(true);
+        expect(await exists(directory)).toBe(true);
+      } catch (error) {
+        if (!(error instanceof OutputDirectoryError)) throw error;
+      }
+      expect(await readdir(place.outside)).toEqual([]);
+      expect((await readdir(outer)).toSorted()).toEqual(before);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+describe("inside", () => {
+  test.each([
+    ["/base", "/base"],
+    ["/base", "/base/cats"],
+    ["/base/", "/base/cats/"],
+    ["/base", "/base/..cats"],
+    ["/base", "/base/..cats/more"],
+    ["/base", "/base/..."],
+    ["/base", "/base/cats/../.." + "/base"],
+    ["/", "/"],
+    ["/", "/cats"],
+    ["/base", "/base/a\\..\\..\\b"],
+  ])("%s is %s", (base, target) => {
+    expect(isInside(base, target, nodePath.posix)).toBe(true);
+  });
+
+  test.each([
+    ["/base", "/"],
+    ["/base", "/other"],
+    ["/base", "/base-private"],
+    ["/base", "/bas"],
+    ["/base", "/Base/cats"],
+    ["/base", "/base/.."],
+    ["/base", "/base/../other"],
+    ["/base/cats", "/base"],
+    ["/base/cats", "/base/..cats"],
+  ])("%s is not %s", (base, target) => {
+    expect(isInside(base, target, nodePath.posix)).toBe(false);
+  });
+
+  test.each([
+    ["C:\\base", "C:\\base"],
+    ["C:\\base", "C:\\base\\cats"],
+    ["C:\\base", "c:\\BASE\\cats"],
+    ["C:\\base", "C:/base/cats"],
+    ["C:\\base", "C:\\base\\..cats"],
+    ["C:\\base", "C:\\base\\..cats\\more"],
+    ["C:\\", "C:\\"],
+    ["C:\\", "c:\\cats"],
+    ["\\\\server\\share", "\\\\server\\share\\cats"],
+    ["\\\\server\\share\\base", "\\\\SERVER\\Share\\base\\cats"],
+  ])("%s is, on Windows, %s", (base, target) => {
+    expect(isInside(base, target, nodePath.win32)).toBe(true);
+  });
+
+  test.each([
+    ["C:\\base", "C:\\"],
+    ["C:\\base", "C:\\other"],
+    ["C:\\base", "C:\\base-private"],
+    ["C:\\base", "C:\\base\\..\\other"],
+    ["C:\\base", "C:/base/../other"],
+    ["C:\\base", "D:\\base"],
+    ["C:\\base", "D:\\base\\cats"],
+    ["C:\\", "D:\\"],
+    ["C:\\", "D:\\cats"],
+    ["C:\\base", "\\\\server\\share\\base"],
+    ["C:\\", "\\\\server\\share"],
+    ["\\\\server\\share\\base", "C:\\base"],
+    ["\\\\server\\share\\base", "\\\\server\\share"],
+    ["\\\\server\\share\\base", "\\\\server\\other\\base"],
+    ["\\\\server\\share\\base", "\\\\another\\share\\base"],
+    ["C:\\base", "\\\\?\\C:\\other"],
+  ])("%s is not, on Windows, %s", (base, target) => {
+    expect(isInside(base, target, nodePath.win32)).toBe(false);
+  });
+
+  const names = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom("..", "..", ".", "") },
+    { weight: 3, arbitrary: fc.constantFrom("base", "pictures", "..cats", "cats..", "...", "~", "my cats") },
+    { weight: 1, arbitrary: fc.string({ maxLength: 4 }).filter((text) => !/[/\\:\0]/.test(text)) },
+  );
+
+  function walk(from: readonly string[], steps: readonly string[]): string[] {
+    const place = [...from];
+    for (const step of steps) {
+      if (step === "..") place.pop();
+      else if (step !== "." && step !== "") place.push(step);
+    }
+    return place;
+  }
+
+  function startsWith(place: readonly string[], base: readonly string[]): boolean {
+    return base.every((name, depth) => place[depth] === name);
+  }
+
+  test("agrees with a walk through the tree, for any segments on POSIX", () => {
+    const bases = fc.constantFrom<string[]>([], ["base"], ["srv", "pictures", "..cats"]);
+    const segment = fc.tuple(fc.constantFrom("", "", "", "/"), fc.array(names, { maxLength: 4 }));
+
+    fc.assert(
+      fc.property(bases, fc.array(segment, { maxLength: 5 }), (base, segments) => {
+        const root = `/${base.join("/")}`;
+        const texts = segments.map(([lead, steps]) => lead + steps.join("/"));
+        const place = texts.reduce<string[]>((at, text) => walk(text.startsWith("/") ? [] : at, text.split("/")), base);
+
+        const target = nodePath.posix.resolve(root, ...texts);
+
+        expect(isInside(root, target, nodePath.posix)).toBe(startsWith(place, base));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("agrees with a walk through the tree, for any segments on Windows", () => {
+    const bases = fc.constantFrom(
+      { volume: "C:", path: [] },
+      { volume: "C:", path: ["base"] },
+      { volume: "c:", path: ["Srv", "Pictures", "..cats"] },
+      { volume: "\\\\server\\share", path: ["base"] },
+    );
+    const separators = fc.constantFrom("\\", "/");
+    const casing = fc.constantFrom(
+      (text: string) => text,
+      (text: string) => text.toUpperCase(),
+    );
+    const segment = fc.record({
+      lead: fc.constantFrom("", "", "", "", "root", "C:", "D:"),
+      steps: fc.array(
+        names.filter((name) => name.toUpperCase().toLowerCase() === name.toLowerCase()),
+        { maxLength: 4 },
+      ),
+      separator: separators,
+      recase: casing,
+    });
+
+    fc.assert(
+      fc.property(bases, fc.array(segment, { maxLength: 5 }), ({ volume, path }, segments) => {
+        const root = `${volume}\\${path.join("\\")}`;
+        const lower = path.map((name) => name.toLowerCase());
+        let at = { volume: volume.toLowerCase(), place: lower };
+        const texts = segments.map(({ lead, steps, separator, recase }) => {
+          const words = steps.filter((step) => step !== "").map(recase);
+          const drive = lead === "C:" || lead === "D:" ? lead : undefined;
+          const from = lead === "" ? at.place : [];
+          at = {
+            volume: drive?.toLowerCase() ?? at.volume,
+            place: walk(
+              from,
+              words.map((word) => word.toLowerCase()),
+            ),
+          };
+          return (drive ?? "") + (lead === "" ? "" : separator) + words.join(separator);
+        });
+
+        const target = nodePath.win32.resolve(root, ...texts);
+
+        const isSameVolume = at.volume === volume.toLowerCase();
+        expect(isInside(root, target, nodePath.win32)).toBe(isSameVolume && startsWith(at.place, lower));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("a leading tilde", () => {
+  test.each([
+    ["~", "/home/ada"],
+    ["~/", "/home/ada"],
+    ["~/cats", "/home/ada/cats"],
+    ["~/../bob", "/home/bob"],
+    ["~//cats", "/home/ada/cats"],
+    ["~bob", "~bob"],
+    ["~bob/cats", "~bob/cats"],
+    ["~\\cats", "~\\cats"],
+    ["cats/~", "cats/~"],
+    [" ~", " ~"],
+    ["", ""],
+    ["/srv/~/cats", "/srv/~/cats"],
+  ])("in %j means %j", (directory, meant) => {
+    expect(expandHome(directory, "/home/ada", nodePath.posix)).toBe(meant);
+  });
+
+  test.each([
+    ["~", "C:\\Users\\Ada"],
+    ["~\\cats", "C:\\Users\\Ada\\cats"],
+    ["~/cats", "C:\\Users\\Ada\\cats"],
+    ["~bob", "~bob"],
+    ["D:\\~", "D:\\~"],
+  ])("in %j means, on Windows, %j", (directory, meant) => {
+    expect(expandHome(directory, "C:\\Users\\Ada", nodePath.win32)).toBe(meant);
+  });
+});
+
+describe("the place for files", () => {
+  const home = join(nodePath.parse(process.cwd()).root, "home", "ada");
+  const pictures = join(home, "Pictures", "minimax-image-mcp");
+
+  test("is the configured directory, wherever the server was started, and it is not created", async () => {
+    await using directory = await temporaryDirectory();
+    const configured = join(directory.path, "pictures");
+
+    for (const workingDirectory of [directory.path, nodePath.parse(directory.path).root]) {
+      expect(
+        await chooseOutputRoot({ configured, workingDirectory, homeDirectory: home, systemDirectories: [] }),
+      ).toEqual({ base: configured, defaultDirectory: configured });
+    }
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("is output in the working directory, which is the base, and nothing is created", async () => {
+    await using directory = await temporaryDirectory();
+
+    const chosen = await chooseOutputRoot({
+      configured: undefined,
+      workingDirectory: directory.path,
+      homeDirectory: home,
+      systemDirectories: [join(directory.path, "Windows")],
+    });
+
+    expect(chosen).toEqual({ base: directory.path, defaultDirectory: join(directory.path, "output") });
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("is among the pictures when the server was started in the root of the filesystem", async () => {
+    const workingDirectory = nodePath.parse(process.cwd()).root;
+
+    expect(
+      await chooseOutputRoot({
+        configured: undefined,
+        workingDirectory,
+        homeDirectory: home,
+        systemDirectories: [],
+      }),
+    ).toEqual({ base: pictures, defaultDirectory: pictures });
+  });
+
+  test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")])(
+    "is among the pictures when the server was started in the system directory %s",
+    async (name) => {
+      await using directory = await temporaryDirectory();
+      const workingDirectory = join(directory.path, name);
+      await mkdir(workingDirectory, { recursive: true });
+      const systemDirectories = [join(directory.path, "Windows")];
+
+      expect(
+        await chooseOutputRoot({ configured: undefined, workingDirectory, homeDirectory: home, systemDirectories }),
+      ).toEqual({ base: pictures, defaultDirectory: pictures });
+    },
+  );
+
+  test("is not moved because the working directory's name begins like the system directory's", async () => {
+    await using directory = await temporaryDirectory();
+    const workingDirectory = join(directory.path, "Windows.old");
+    await mkdir(workingDirectory);
+    const systemDirectories = [join(directory.path, "Windows")];
+
+    const { base } = await chooseOutputRoot({
+      configured: undefined,
+      workingDirectory,
+      homeDirectory: home,
+      systemDirectories,
+    });
+
+    expect(base).toBe(workingDirectory);
+  });
+
+  test("is among the pictures when the working directory is gone", async () => {
+    await using directory = await temporaryDirectory();
+    const workingDirectory = join(directory.path, "gone");
+
+    expect(
+      await chooseOutputRoot({
+        configured: undefined,
+        workingDirectory,
+        homeDirectory: home,
+        systemDirectories: [],
+      }),
+    ).toEqual({ base: pictures, defaultDirectory: pictures });
+    expect(await exists(workingDirectory)).toBe(false);
+  });
+
+  test.each([
+    ["a drive root", "C:\\"],
+    ["another drive root", "d:\\"],
+    ["the root of a share", "\\\\server\\share\\"],
+    ["the system directory in other case", "c:\\WINDOWS\\system32"],
+    ["a program's own directory", "C:\\Program Files\\Claude"],
+  ])("is among the pictures, on Windows, in %s", async (_kind, workingDirectory) => {
+    const chosen = await chooseOutputRoot(
+      {
+        configured: undefined,
+        workingDirectory,
+        homeDirectory: "C:\\Users\\Ada",
+        systemDirectories: ["C:\\Windows", "C:\\Program Files"],
+      },
+      nodePath.win32,
+    );
+
+    expect(chosen.base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
+  });
+});

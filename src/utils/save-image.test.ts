@@ -1,0 +1,526 @@
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import sharp, { type Sharp } from "sharp";
+import { describe, expect, test } from "vitest";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { ImageError } from "../errors.ts";
+import { saveImage } from "./save-image.ts";
+
+const SIZE = { width: 60, height: 40 };
+const NOBODY_ABORTS = new AbortController().signal;
+
+function picture(background = "tomato"): Sharp {
+  return sharp({ create: { ...SIZE, channels: 3, background } });
+}
+
+function jpeg(background?: string): Promise<Buffer> {
+  return picture(background).jpeg().toBuffer();
+}
+
+async function* chunksOf(bytes: Uint8Array, size = 100): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < bytes.byteLength; offset += size) {
+    await nextTurn();
+    yield bytes.subarray(offset, offset + size);
+  }
+}
+
+function named(...stems: readonly string[]): () => string {
+  let asked = 0;
+  return () => {
+    const stem = stems[asked];
+    asked += 1;
+    if (stem === undefined) throw new Error(`Asked for ${String(asked)} names.`);
+    return stem;
+  };
+}
+
+function numbered(stem: string): () => string {
+  let asked = 0;
+  return () => {
+    asked += 1;
+    return asked === 1 ? stem : `${stem}-${String(asked)}`;
+  };
+}
+
+async function failureOf(saving: Promise<unknown>): Promise<unknown> {
+  try {
+    await saving;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("The image was saved.");
+}
+
+function withMetadata(image: Buffer, bytes: number): Buffer {
+  const segment = Buffer.alloc(50_000, "m");
+  segment.set([0xff, 0xe2], 0);
+  segment.writeUInt16BE(segment.byteLength - 2, 2);
+  const segments = Array.from({ length: bytes / segment.byteLength }, () => segment);
+  return Buffer.concat([image.subarray(0, 2), ...segments, image.subarray(2)]);
+}
+
+describe("a saved image", () => {
+  test("is the file with every byte, and its facts are those of the file", async () => {
+    await using directory = await temporaryDirectory();
+    const bytes = await jpeg();
+
+    const saved = await saveImage(
+      chunksOf(bytes),
+      { directory: directory.path, nextStem: named("hero") },
+      NOBODY_ABORTS,
+    );
+
+    expect(saved).toEqual({
+      path: join(directory.path, "hero.jpeg"),
+      ...SIZE,
+      bytes: bytes.byteLength,
+      mime_type: "image/jpeg",
+    });
+    expect(await readFile(saved.path)).toEqual(bytes);
+    expect(await readdir(directory.path)).toEqual(["hero.jpeg"]);
+  });
+
+  test.each([
+    ["jpeg", "image/jpeg", () => picture().jpeg()],
+    ["jpeg", "image/jpeg", () => picture().jpeg({ progressive: true })],
+    ["png", "image/png", () => picture().png()],
+    ["webp", "image/webp", () => picture().webp()],
+    ["webp", "image/webp", () => picture().webp({ lossless: true })],
+    ["webp", "image/webp", () => picture().ensureAlpha(0.5).webp()],
+  ] as const)("ends in .%s because its bytes are %s", async (extension, mimeType, draw) => {
+    await using directory = await temporaryDirectory();
+    const bytes = await draw().toBuffer();
+
+    const saved = await saveImage(
+      chunksOf(bytes),
+      { directory: directory.path, nextStem: named("hero") },
+      NOBODY_ABORTS,
+    );
+
+    expect(saved).toMatchObject({ ...SIZE, mime_type: mimeType });
+    expect(await readdir(directory.path)).toEqual([`hero.${extension}`]);
+  });
+
+  test.each([200_000, 700_000])("is measured behind %i bytes of metadata", async (metadataBytes) => {
+    await using directory = await temporaryDirectory();
+    const bytes = withMetadata(await jpeg(), metadataBytes);
+    expect(await sharp(bytes).metadata()).toMatchObject(SIZE);
+
+    const saved = await saveImage(
+      chunksOf(bytes, 10_000),
+      { directory: directory.path, nextStem: named("hero") },
+      NOBODY_ABORTS,
+    );
+
+    expect(saved).toMatchObject({ ...SIZE, bytes: bytes.byteLength });
+    expect(bytes.equals(await readFile(saved.path))).toBe(true);
+  });
+
+  test("is the same, into whatever pieces its bytes are cut", async () => {
+    await using directory = await temporaryDirectory();
+    const bytes = await jpeg();
+    const nextStem = numbered("hero");
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat({ max: bytes.byteLength }), { maxLength: 6 }), async (cuts) => {
+        const edges = [0, ...cuts, bytes.byteLength].toSorted((left, right) => left - right);
+        async function* pieces(): AsyncGenerator<Uint8Array> {
+          for (const [position, edge] of edges.entries()) {
+            await nextTurn();
+            yield bytes.subarray(edge, edges[position + 1] ?? edge);
+          }
+        }
+
+        const saved = await saveImage(pieces(), { directory: directory.path, nextStem }, NOBODY_ABORTS);
+
+        expect(saved).toMatchObject({ ...SIZE, bytes: bytes.byteLength });
+        expect(await readFile(saved.path)).toEqual(bytes);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("has no name before it is whole", async () => {
+    await using directory = await temporaryDirectory();
+    const bytes = await jpeg();
+    const seen: string[] = [];
+    async function* watched(): AsyncGenerator<Uint8Array> {
+      for await (const chunk of chunksOf(bytes)) {
+        seen.push(...(await readdir(directory.path)));
+        yield chunk;
+      }
+    }
+
+    await saveImage(watched(), { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS);
+
+    expect(new Set(seen).size).toBe(1);
+    expect(seen[0]).toMatch(/^\..*\.tmp$/);
+  });
+});
+
+test("nobody who keeps looking ever sees a picture that is not whole", async () => {
+  await using directory = await temporaryDirectory();
+  const bytes = await jpeg();
+  const progress = { isOver: false };
+  const saving = Promise.all(
+    Array.from({ length: 60 }, (_, index) =>
+      saveImage(
+        chunksOf(bytes),
+        { directory: directory.path, nextStem: named(`hero-${String(index)}`) },
+        NOBODY_ABORTS,
+      ),
+    ),
+  ).finally(() => {
+    progress.isOver = true;
+  });
+
+  const sizes = new Set<number>();
+  for (let isLast = false; !isLast;) {
+    isLast = progress.isOver;
+    const names = (await readdir(directory.path)).filter((name) => name.endsWith(".jpeg"));
+    for (const { size } of await Promise.all(names.map((name) => stat(join(directory.path, name))))) sizes.add(size);
+  }
+  await saving;
+
+  expect(sizes).toEqual(new Set([bytes.byteLength]));
+});
+
+describe("a name that is taken", () => {
+  test("is left alone, byte for byte, and the next one is asked for", async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(join(directory.path, "hero.jpeg"), "mine");
+    await writeFile(join(directory.path, "hero-2.jpeg"), "");
+    const bytes = await jpeg();
+
+    const saved = await saveImage(
+      chunksOf(bytes),
+      { directory: directory.path, nextStem: named("hero", "hero-2", "hero-3") },
+      NOBODY_ABORTS,
+    );
+
+    expect(saved.path).toBe(join(directory.path, "hero-3.jpeg"));
+    expect(await readFile(join(directory.path, "hero.jpeg"), "utf8")).toBe("mine");
+    expect(await readFile(join(directory.path, "hero-2.jpeg"), "utf8")).toBe("");
+    expect(await readFile(saved.path)).toEqual(bytes);
+    expect(await readdir(directory.path)).toHaveLength(3);
+  });
+
+  test("by a directory is taken, too", async () => {
+    await using directory = await temporaryDirectory();
+    await mkdir(join(directory.path, "hero.jpeg"));
+
+    const saved = await saveImage(
+      chunksOf(await jpeg()),
+      { directory: directory.path, nextStem: named("hero", "hero-2") },
+      NOBODY_ABORTS,
+    );
+
+    expect(saved.path).toBe(join(directory.path, "hero-2.jpeg"));
+    expect(await readdir(join(directory.path, "hero.jpeg"))).toEqual([]);
+  });
+
+  test.skipIf(process.platform === "win32")("by a link to nowhere is taken, too, and not followed", async () => {
+    await using directory = await temporaryDirectory();
+    await using elsewhere = await temporaryDirectory();
+    await symlink(join(elsewhere.path, "gone.jpeg"), join(directory.path, "hero.jpeg"));
+
+    const saved = await saveImage(
+      chunksOf(await jpeg()),
+      { directory: directory.path, nextStem: named("hero", "hero-2") },
+      NOBODY_ABORTS,
+    );
+
+    expect(saved.path).toBe(join(directory.path, "hero-2.jpeg"));
+    expect(await readdir(elsewhere.path)).toEqual([]);
+  });
+
+  test("with another ending is free", async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(join(directory.path, "hero.png"), "mine");
+
+    const saved = await saveImage(
+      chunksOf(await jpeg()),
+      { directory: directory.path, nextStem: named("hero") },
+      NOBODY_ABORTS,
+    );
+
+    expect(saved.path).toBe(join(directory.path, "hero.jpeg"));
+  });
+
+  test("by one of 40 images that are saved at once goes to that one alone", async () => {
+    await using directory = await temporaryDirectory();
+    const images = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => jpeg(`rgb(${String(index * 6)}, 80, 160)`)),
+    );
+
+    const saved = await Promise.all(
+      images.map((bytes) =>
+        saveImage(chunksOf(bytes), { directory: directory.path, nextStem: numbered("hero") }, NOBODY_ABORTS),
+      ),
+    );
+
+    expect(new Set(saved.map(({ path }) => path)).size).toBe(40);
+    expect(await readdir(directory.path)).toHaveLength(40);
+    expect(await Promise.all(saved.map(({ path }) => readFile(path)))).toEqual(images);
+  });
+});
+
+describe("an abort", () => {
+  test("in the middle leaves no file, and rejects with the reason", async () => {
+    await using directory = await temporaryDirectory();
+    const bytes = await jpeg();
+    const controller = new AbortController();
+    const reason = new Error("the client cancelled");
+    let isReleased = false;
+    async function* interrupted(): AsyncGenerator<Uint8Array> {
+      try {
+        yield bytes.subarray(0, 200);
+        expect(await readdir(directory.path)).toHaveLength(1);
+        controller.abort(reason);
+        yield bytes.subarray(200);
+      } finally {
+        isReleased = true;
+      }
+    }
+
+    const failure = await failureOf(
+      saveImage(interrupted(), { directory: directory.path, nextStem: named("hero") }, controller.signal),
+    );
+
+    expect(failure).toBe(reason);
+    expect(isReleased).toBe(true);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("does not wait for the rest", async () => {
+    await using directory = await temporaryDirectory();
+    const controller = new AbortController();
+    const reason = new Error("the client cancelled");
+    let pieces = 0;
+    async function* long(): AsyncGenerator<Uint8Array> {
+      for (; pieces < 1_000; pieces += 1) {
+        if (pieces === 3) controller.abort(reason);
+        await nextTurn();
+        yield Buffer.alloc(100);
+      }
+    }
+
+    const failure = await failureOf(
+      saveImage(long(), { directory: directory.path, nextStem: named("hero") }, controller.signal),
+    );
+
+    expect(failure).toBe(reason);
+    expect(pieces).toBe(3);
+  });
+
+  test("behind the last byte leaves no file, and rejects with the reason", async () => {
+    await using directory = await temporaryDirectory();
+    const bytes = await jpeg();
+    const controller = new AbortController();
+    const reason = new Error("the client cancelled");
+    async function* interrupted(): AsyncGenerator<Uint8Array> {
+      yield bytes;
+      await nextTurn();
+      controller.abort(reason);
+    }
+
+    const failure = await failureOf(
+      saveImage(interrupted(), { directory: directory.path, nextStem: named("hero") }, controller.signal),
+    );
+
+    expect(failure).toBe(reason);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("before the first byte leaves no file, and rejects with the reason", async () => {
+    await using directory = await temporaryDirectory();
+    const reason = "closing";
+
+    const failure = await failureOf(
+      saveImage(
+        chunksOf(await jpeg()),
+        { directory: directory.path, nextStem: named("hero") },
+        AbortSignal.abort(reason),
+      ),
+    );
+
+    expect(failure).toBe(reason);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("at any piece leaves either nothing or the whole file", async () => {
+    const bytes = await jpeg();
+
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: Math.ceil(bytes.byteLength / 50) + 5 }), async (turn) => {
+        await using directory = await temporaryDirectory();
+        const controller = new AbortController();
+        const saving = saveImage(
+          chunksOf(bytes, 50),
+          { directory: directory.path, nextStem: named("hero") },
+          controller.signal,
+        );
+        const settled = saving.then(
+          () => true,
+          () => false,
+        );
+        for (let count = 0; count < turn; count += 1) await nextTurn();
+        controller.abort(new Error("the client cancelled"));
+
+        const isSaved = await settled;
+
+        expect(await readdir(directory.path)).toEqual(isSaved ? ["hero.jpeg"] : []);
+        if (isSaved) expect(await readFile(join(directory.path, "hero.jpeg"))).toEqual(bytes);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("after the end does not take the file away", async () => {
+    await using directory = await temporaryDirectory();
+    const controller = new AbortController();
+    await saveImage(chunksOf(await jpeg()), { directory: directory.path, nextStem: named("hero") }, controller.signal);
+
+    controller.abort();
+    await nextTurn();
+
+    expect(await readdir(directory.path)).toEqual(["hero.jpeg"]);
+  });
+});
+
+describe("a source that fails", () => {
+  test.each<[string, Error]>([
+    ["an image error", new ImageError("The link broke.", { repeatAfterMs: 0 })],
+    ["a plain error", new TypeError("terminated")],
+    ["a system error", Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" })],
+  ])("with %s leaves no file, and its own error comes through", async (_kind, reason) => {
+    await using directory = await temporaryDirectory();
+    const bytes = await jpeg();
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield bytes.subarray(0, 300);
+      await nextTurn();
+      throw reason;
+    }
+
+    const failure = await failureOf(
+      saveImage(broken(), { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS),
+    );
+
+    expect(failure).toBe(reason);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("before its first byte leaves no file", async () => {
+    await using directory = await temporaryDirectory();
+    const reason = new ImageError("There is no picture.");
+    const broken: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(reason) }),
+    };
+
+    const failure = await failureOf(
+      saveImage(broken, { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS),
+    );
+
+    expect(failure).toBe(reason);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("does not touch the images that are saved beside it", async () => {
+    await using directory = await temporaryDirectory();
+    const bytes = await jpeg();
+    const nextStem = numbered("hero");
+    const sources = [chunksOf(bytes), chunksOf(Buffer.from("<html>")), chunksOf(bytes)];
+
+    const outcomes = await Promise.allSettled(
+      sources.map((source) => saveImage(source, { directory: directory.path, nextStem }, NOBODY_ABORTS)),
+    );
+
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(await readdir(directory.path)).toHaveLength(2);
+  });
+});
+
+describe("what is no image", () => {
+  test.each<[string, () => Promise<Uint8Array>]>([
+    ["nothing at all", () => Promise.resolve(Buffer.alloc(0))],
+    ["a page", () => Promise.resolve(Buffer.from("<!doctype html><title>502</title>"))],
+    ["a GIF", () => picture().gif().toBuffer()],
+    ["a TIFF", () => picture().tiff().toBuffer()],
+    ["a WAV", () => Promise.resolve(Buffer.from(`RIFF\x24\0\0\0WAVEfmt ${"\0".repeat(40)}`, "latin1"))],
+    ["the first bytes of a JPEG", async () => (await jpeg()).subarray(0, 20)],
+    ["the signature of a PNG", async () => (await picture().png().toBuffer()).subarray(0, 20)],
+    ["a JPEG behind a blank", async () => Buffer.concat([Buffer.from(" "), await jpeg()])],
+    ["two million zeros", () => Promise.resolve(Buffer.alloc(2_000_000))],
+  ])("here %s, is refused and leaves no file", async (_kind, draw) => {
+    await using directory = await temporaryDirectory();
+    const bytes = await draw();
+    let names = 0;
+    const nextStem = (): string => {
+      names += 1;
+      return "hero";
+    };
+
+    const failure = await failureOf(
+      saveImage(chunksOf(bytes, 100_000), { directory: directory.path, nextStem }, NOBODY_ABORTS),
+    );
+
+    expect(failure).toBeInstanceOf(ImageError);
+    expect(failure).toHaveProperty("message", expect.stringContaining("not a JPEG, PNG or WebP"));
+    expect(failure).not.toHaveProperty("facts.repeatAfterMs");
+    expect(names).toBe(0);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+});
+
+describe("an image that cannot be written", () => {
+  test("because the directory is gone is a failure of that image, with the system's code", async () => {
+    await using directory = await temporaryDirectory();
+    const gone = join(directory.path, "gone");
+
+    const failure = await failureOf(
+      saveImage(chunksOf(await jpeg()), { directory: gone, nextStem: named("hero") }, NOBODY_ABORTS),
+    );
+
+    expect(failure).toBeInstanceOf(ImageError);
+    expect(failure).toHaveProperty("message", `The image could not be written to ${gone} (ENOENT).`);
+    expect(failure).toHaveProperty("cause.code", "ENOENT");
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("because the directory is a file is a failure of that image, and the file is left alone", async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, "file");
+    await writeFile(file, "mine");
+
+    const failure = await failureOf(
+      saveImage(chunksOf(await jpeg()), { directory: file, nextStem: named("hero") }, NOBODY_ABORTS),
+    );
+
+    expect(failure).toBeInstanceOf(ImageError);
+    expect(await readFile(file, "utf8")).toBe("mine");
+  });
+
+  test("under a name that the filesystem does not take leaves no file", async () => {
+    await using directory = await temporaryDirectory();
+
+    const failure = await failureOf(
+      saveImage(chunksOf(await jpeg()), { directory: directory.path, nextStem: named("x".repeat(300)) }, NOBODY_ABORTS),
+    );
+
+    expect(failure).toBeInstanceOf(ImageError);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("because no name can be made leaves no file", async () => {
+    await using directory = await temporaryDirectory();
+
+    const failure = await failureOf(
+      saveImage(chunksOf(await jpeg()), { directory: directory.path, nextStem: named() }, NOBODY_ABORTS),
+    );
+
+    expect(failure).toMatchObject({ message: "Asked for 1 names." });
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+});

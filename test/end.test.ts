@@ -1,0 +1,122 @@
+import { readdir } from "node:fs/promises";
+import { resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { fallSilent } from "../stand-in/behaviours.ts";
+import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
+import { callUntil, PHASES } from "./support/phases.ts";
+import { assertOnlyJsonRpc, type SpawnedServer, spawnQuickServer, spawnServer } from "./support/server.ts";
+import { StdioTransport } from "./support/stdio-transport.ts";
+import { temporaryDirectory } from "./support/temporary-directory.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const EXIT_LIMIT_MS = 2000;
+const STARTED = "MiniMax Image MCP server running on stdio\n";
+const isWindows = process.platform === "win32";
+
+type Way = readonly [string, (server: SpawnedServer) => void];
+
+const signal = (name: NodeJS.Signals): Way => [name, ({ transport }) => transport.process.kill(name)];
+
+const endOfStdin: Way = ["the end of stdin", ({ transport }) => transport.process.stdin.end()];
+
+const ways: readonly Way[] = [
+  endOfStdin,
+  ["a closed stdout", ({ transport }) => transport.process.stdout.destroy()],
+  ...(isWindows
+    ? []
+    : [
+        signal("SIGINT"),
+        signal("SIGTERM"),
+        signal("SIGHUP"),
+        [
+          "SIGINT and SIGTERM 100 ms later",
+          ({ transport }) => {
+            transport.process.kill("SIGINT");
+            setTimeout(() => transport.process.kill("SIGTERM"), 100);
+          },
+        ] satisfies Way,
+        [
+          "SIGTERM and the end of stdin at once",
+          ({ transport }) => {
+            transport.process.kill("SIGTERM");
+            transport.process.stdin.end();
+          },
+        ] satisfies Way,
+      ]),
+];
+
+describe("a server in the middle of a call", () => {
+  test.each(ways)("ends by %s: exit 0, silently, and no file", async (_, end) => {
+    await using api = await startStandIn({ script: [fallSilent()] });
+    await using server = await spawnQuickServer({ api, speed: 100 });
+    await callUntil({ args: {}, message: /^generating/ }, { server, api });
+
+    end(server);
+
+    await expectOrderlyEnd(server);
+    await waitFor("the closed connection", () => api.openExchanges() === 0, EXIT_LIMIT_MS);
+  });
+
+  test.each(PHASES)("ends while $name without a partial file", async (phase) => {
+    await using api = await startStandIn(phase.api);
+    await using server = await spawnQuickServer({ api, speed: phase.speed });
+    await callUntil(phase, { server, api });
+
+    server.transport.process.stdin.end();
+
+    await expectOrderlyEnd(server, { mayHaveSaved: phase.name === "saving" });
+  });
+
+  test("ends while it waits in the queue", async () => {
+    await using api = await startStandIn({ script: [fallSilent()] });
+    await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
+    await callUntil({ args: {}, message: /^generating/ }, { server, api });
+    await callUntil({ args: {}, message: /^waiting for a turn/ }, { server, api });
+
+    server.transport.process.stdin.end();
+
+    await expectOrderlyEnd(server);
+    expect(api.requests).toHaveLength(1);
+  });
+});
+
+describe("a server without a call", () => {
+  test.each(ways.filter(([name]) => name !== "a closed stdout"))("ends by %s", async (_, end) => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    end(server);
+
+    await expectOrderlyEnd(server);
+  });
+
+  test("answers what was asked before the end of stdin", async () => {
+    await using directory = await temporaryDirectory();
+    const env = { MINIMAX_API_KEY: STAND_IN_KEY };
+    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], { env, cwd: directory.path });
+    const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "pipe", version: "1" } };
+    const messages = [
+      { jsonrpc: "2.0", id: 1, method: "initialize", params },
+      { jsonrpc: "2.0", method: "notifications/initialized" },
+      { jsonrpc: "2.0", id: 2, method: "tools/list" },
+    ];
+
+    transport.process.stdin.end(messages.map((message) => `${JSON.stringify(message)}\n`).join(""));
+
+    expect(await transport.exited).toEqual({ code: 0, signal: null });
+    assertOnlyJsonRpc(transport.stdout);
+    expect(transport.stdout).toContain("minimax_image_generate");
+  });
+});
+
+async function expectOrderlyEnd(server: SpawnedServer, { mayHaveSaved = false } = {}): Promise<void> {
+  const exit = await Promise.race([
+    server.exited,
+    waitFor("the exit", () => server.transport.process.exitCode !== null, EXIT_LIMIT_MS).then(() => server.exited),
+  ]);
+  expect(exit).toEqual({ code: 0, signal: null });
+  expect(server.transport.stderr).toBe(STARTED);
+  const names = await readdir(server.outputDir);
+  if (mayHaveSaved) expect(names.filter((name) => !name.endsWith(".jpeg"))).toEqual([]);
+  else expect(names).toEqual([]);
+}

@@ -1,0 +1,112 @@
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { toolOutputSchema } from "../src/schemas.ts";
+import { type Behaviour, deliver, succeed } from "../stand-in/behaviours.ts";
+import { startStandIn } from "../stand-in/server.ts";
+import { bigJpeg } from "./support/big-jpeg.ts";
+import { spawnServer, textOf } from "./support/server.ts";
+import { temporaryDirectory } from "./support/temporary-directory.ts";
+
+describe("files", () => {
+  test("of 40 calls with one prompt at once are 40 different files", async () => {
+    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(5000)) });
+    await using server = await spawnServer({ api, env: { MINIMAX_RPM: "0" } });
+
+    const results = await Promise.all(Array.from({ length: 40 }, () => server.generate({ prompt: "a cat" })));
+
+    const paths = results.flatMap((result) => toolOutputSchema.parse(result.structuredContent).file_paths);
+    expect(new Set(paths).size).toBe(40);
+    expect(await readdir(server.outputDir)).toHaveLength(40);
+    const contents = await Promise.all(paths.map((path) => readFile(path)));
+    expect(contents.sort((a, b) => a.compare(b))).toEqual(api.pictures.toSorted((a, b) => a.compare(b)));
+  });
+
+  test("whose directory is removed while MiniMax draws are saved in it all the same", async () => {
+    await using directory = await temporaryDirectory();
+    const base = join(directory.path, "pictures");
+    const remove: Behaviour = async (exchange) => {
+      await rm(join(base, "cats"), { recursive: true });
+      await succeed()(exchange);
+    };
+    await using api = await startStandIn({ script: [remove] });
+    await using server = await spawnServer({ api, env: { MINIMAX_OUTPUT_DIR: base } });
+
+    const result = await server.generate({ prompt: "a cat", output_dir: "cats" });
+
+    expect(result.structuredContent).toMatchObject({ saved_count: 1 });
+    expect(await readdir(join(base, "cats"))).toHaveLength(1);
+  });
+
+  test.skipIf(process.platform === "win32")(
+    "are not written through a link that was put in the directory's place while MiniMax draws",
+    async () => {
+      await using elsewhere = await temporaryDirectory();
+      await using directory = await temporaryDirectory();
+      const target = join(directory.path, "cats");
+      const swap: Behaviour = async (exchange) => {
+        await rm(target, { recursive: true });
+        await symlink(elsewhere.path, target);
+        await succeed()(exchange);
+      };
+      await using api = await startStandIn({ script: [swap] });
+      await using server = await spawnServer({ api, env: { MINIMAX_OUTPUT_DIR: directory.path } });
+
+      const result = await server.generate({ prompt: "a cat", output_dir: "cats" });
+
+      expect(result.isError).toBe(true);
+      expect(textOf(result)).toContain("is outside the base directory");
+      expect(await readdir(elsewhere.path)).toEqual([]);
+    },
+  );
+
+  test("whose directory became a file are reported as lost, with the reason", async () => {
+    await using directory = await temporaryDirectory();
+    const target = join(directory.path, "cats");
+    const replace: Behaviour = async (exchange) => {
+      await rm(target, { recursive: true });
+      await writeFile(target, "");
+      await succeed()(exchange);
+    };
+    await using api = await startStandIn({ script: [replace] });
+    await using server = await spawnServer({ api, env: { MINIMAX_OUTPUT_DIR: directory.path } });
+
+    const result = await server.generate({ prompt: "a cat", n: 2, output_dir: "cats" });
+
+    expect(result.isError).toBe(true);
+    expect(textOf(result)).toContain("Saved 0 of 2 images.");
+    expect(textOf(result)).toContain("cannot be written");
+    expect(textOf(result)).toMatch(/Request id: [0-9a-f]{32}/);
+  });
+
+  test.skipIf(process.platform === "win32")(
+    "that the disk has no room for are failures, leave nothing behind, and do not lose the others",
+    async () => {
+      const images = [bigJpeg(20_000), bigJpeg(900_000), bigJpeg(30_000)];
+      await using api = await startStandIn({ script: [deliver(images)] });
+      const script = `ulimit -f 400; exec "${process.execPath}" "${resolve("dist", "index.js")}"`;
+      await using server = await spawnServer({ api, command: "/bin/sh", entry: ["-c", script] });
+
+      const result = await server.generate({ prompt: "a cat", n: 3 });
+
+      const output = toolOutputSchema.parse(result.structuredContent);
+      expect(output).toMatchObject({ image_count: 3, saved_count: 2, failures: [{ index: 2 }] });
+      expect(output.failures?.[0]?.error).toContain("EFBIG");
+      expect((await readdir(server.outputDir)).filter((name) => !name.endsWith(".jpeg"))).toEqual([]);
+      const saved = await Promise.all(output.file_paths.map((path) => readFile(path)));
+      expect(saved).toEqual([images[0], images[2]]);
+    },
+  );
+
+  test("that exist are never replaced: a directory in which others save keeps everything", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+    await mkdir(join(server.outputDir, "cats"));
+    await writeFile(join(server.outputDir, "cats", "mine.jpeg"), "mine");
+
+    await server.generate({ prompt: "mine", output_dir: "cats" });
+
+    expect(await readdir(join(server.outputDir, "cats"))).toHaveLength(2);
+    expect(await readFile(join(server.outputDir, "cats", "mine.jpeg"), "utf8")).toBe("mine");
+  });
+});

@@ -1,0 +1,215 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { ASPECT_RATIO_PIXELS, ASPECT_RATIOS } from "../src/constants.ts";
+import { toolOutputSchema } from "../src/schemas.ts";
+import { succeed } from "../stand-in/behaviours.ts";
+import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
+import { spawnServer, textOf } from "./support/server.ts";
+
+const PIXEL =
+  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+describe("the tool", () => {
+  test("introduces itself with name, version and instructions, and lists one tool under 7 kB", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+    const { tools } = await server.client.listTools();
+
+    expect(server.client.getServerVersion()).toEqual({ name: "minimax-image-mcp", version: "1.0.0" });
+    expect(server.client.getInstructions()).toContain(server.outputDir);
+    expect(tools.map(({ name }) => name)).toEqual(["minimax_image_generate"]);
+    expect(tools[0]?.annotations).toEqual({
+      readOnlyHint: false,
+      destructiveHint: false,
+      idempotentHint: false,
+      openWorldHint: true,
+    });
+    expect(Buffer.byteLength(JSON.stringify({ tools }))).toBeLessThan(7000);
+    expect(server.transport.stderr).toBe("MiniMax Image MCP server running on stdio\n");
+  });
+
+  test.each(ASPECT_RATIOS)("saves a picture of %s with the pixels MiniMax documents", async (aspect_ratio) => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", aspect_ratio });
+
+    const { images } = toolOutputSchema.parse(result.structuredContent);
+    const path = images[0]?.path ?? "";
+    const expected = ASPECT_RATIO_PIXELS[aspect_ratio];
+    expect(images).toMatchObject([{ ...expected, mime_type: "image/jpeg" }]);
+    expect(await sharp(path).metadata()).toMatchObject({ ...expected, format: "jpeg" });
+    expect(await readFile(path)).toEqual(api.pictures[0]);
+  });
+
+  test.each(["base64", "url"] as const)(
+    "saves nine pictures in order, byte by byte, delivered as %s",
+    async (format) => {
+      await using api = await startStandIn();
+      await using server = await spawnServer({ api });
+
+      const result = await server.generate({ prompt: "nine lives", n: 9, response_format: format });
+
+      const output = toolOutputSchema.parse(result.structuredContent);
+      expect(output).toMatchObject({
+        image_count: 9,
+        saved_count: 9,
+        metadata: { success_count: "9", failed_count: "0" },
+      });
+      expect(output).not.toHaveProperty("failures");
+      expect(output).not.toHaveProperty("warnings");
+      expect(api.pictures).toHaveLength(9);
+      expect(await Promise.all(output.file_paths.map((path) => readFile(path)))).toEqual(api.pictures);
+      expect(await readdir(server.outputDir)).toHaveLength(9);
+      expect(api.requests).toHaveLength(1);
+    },
+  );
+
+  test("returns links in url mode, and fetches them without the key and to the letter", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", n: 2, response_format: "url" });
+
+    const { image_urls } = toolOutputSchema.parse(result.structuredContent);
+    expect(image_urls).toHaveLength(2);
+    expect(image_urls?.[0]).toMatch(/image_inference_output%2Ftalkie%2F.*Signature=.*%3D$/);
+    expect(api.downloads.map(({ url }) => `${api.url}${url ?? ""}`).sort()).toEqual(image_urls?.toSorted());
+    for (const { headers } of api.downloads) expect(JSON.stringify(headers)).not.toContain(STAND_IN_KEY);
+  });
+
+  test("gives files a name of prompt, time, index and eight hexadecimal digits", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    await server.generate({ prompt: "Élan vital: 猫 & dog!", n: 2 });
+
+    const names = (await readdir(server.outputDir)).sort((a, b) => indexIn(a) - indexIn(b));
+    expect(names).toEqual([
+      expect.stringMatching(/^Élan-vital-猫-dog-\d{13}-1-[0-9a-f]{8}\.jpeg$/),
+      expect.stringMatching(/^Élan-vital-猫-dog-\d{13}-2-[0-9a-f]{8}\.jpeg$/),
+    ]);
+  });
+
+  test("makes the same pictures for the same seed, 0 included", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const first = await server.generate({ prompt: "a cat", seed: 0 });
+    await server.generate({ prompt: "a cat", seed: 0 });
+
+    expect(toolOutputSchema.parse(first.structuredContent).seed).toBe(0);
+    expect(api.requests.map(({ body }) => body)).toEqual([
+      expect.objectContaining({ seed: 0 }),
+      expect.objectContaining({ seed: 0 }),
+    ]);
+    expect(api.pictures[0]).toEqual(api.pictures[1]);
+  });
+});
+
+describe("the request to MiniMax", () => {
+  test("carries the key, the documented defaults and nothing else", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    await server.generate({ prompt: "a cat" });
+
+    expect(api.requests[0]).toMatchObject({ method: "POST", url: "/v1/image_generation" });
+    expect(api.requests[0]?.headers).toMatchObject({
+      authorization: `Bearer ${STAND_IN_KEY}`,
+      "content-type": "application/json",
+    });
+    expect(api.requests[0]?.body).toStrictEqual({
+      model: "image-01",
+      prompt: "a cat",
+      aspect_ratio: "1:1",
+      response_format: "base64",
+      n: 1,
+      prompt_optimizer: false,
+    });
+  });
+
+  test("carries every parameter that was given", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+    const subject_reference = [
+      { type: "character", image_file: "https://example.com/a%2Fb.png?x=1" },
+      { type: "character", image_file: PIXEL },
+    ];
+
+    await server.generate({
+      prompt: "  a cat\n",
+      aspect_ratio: "21:9",
+      n: 2,
+      seed: 4294967295,
+      response_format: "url",
+      prompt_optimizer: true,
+      subject_reference,
+      output_dir: "cats",
+    });
+
+    expect(api.requests[0]?.body).toStrictEqual({
+      model: "image-01",
+      prompt: "  a cat\n",
+      aspect_ratio: "21:9",
+      response_format: "url",
+      n: 2,
+      prompt_optimizer: true,
+      seed: 4294967295,
+      subject_reference,
+    });
+  });
+});
+
+describe("output_dir", () => {
+  test("may be relative to the base or absolute inside it", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const relative = await server.generate({ prompt: "a cat", output_dir: join("site", "img") });
+    const absolute = await server.generate({ prompt: "a cat", output_dir: join(server.outputDir, "site", "img") });
+
+    const paths = [relative, absolute].flatMap((result) => toolOutputSchema.parse(result.structuredContent).file_paths);
+    const directory = join(server.outputDir, "site", "img");
+    expect((await readdir(directory)).map((name) => join(directory, name)).sort()).toEqual(paths.toSorted());
+  });
+});
+
+describe("a result", () => {
+  test("says the same in its text as in its structure", async () => {
+    await using api = await startStandIn({ script: [succeed({ withheld: 1 })] });
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({
+      prompt: "a cat",
+      n: 3,
+      seed: 12345,
+      response_format: "url",
+      negative_prompt: "dogs",
+      wait_for_previous: true,
+    });
+
+    const output = toolOutputSchema.parse(result.structuredContent);
+    expect(output).toMatchObject({
+      image_count: 2,
+      saved_count: 2,
+      metadata: { success_count: "2", failed_count: "1" },
+    });
+    expect(output.warnings).toEqual([
+      "Ignored parameters this tool does not have: negative_prompt, wait_for_previous.",
+      expect.stringContaining("returned 2 images of the 3 asked for"),
+    ]);
+    for (const fact of leaves(output)) expect(textOf(result)).toContain(fact);
+  });
+});
+
+function indexIn(name: string): number {
+  return Number(/-(\d)-[0-9a-f]{8}\./.exec(name)?.[1]);
+}
+
+function leaves(value: unknown): string[] {
+  if (typeof value === "object" && value !== null) return Object.values(value).flatMap(leaves);
+  return [String(value)];
+}

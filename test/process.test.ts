@@ -1,0 +1,99 @@
+import { readdir } from "node:fs/promises";
+import { resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { startStandIn } from "../stand-in/server.ts";
+import { type SeenProgress, spawnServer } from "./support/server.ts";
+import { StdioTransport } from "./support/stdio-transport.ts";
+import { temporaryDirectory } from "./support/temporary-directory.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+describe("starting", () => {
+  test.each([
+    ["without a key", {}, "MINIMAX_API_KEY is required"],
+    ["with a blank key", { MINIMAX_API_KEY: "  " }, "MINIMAX_API_KEY is required"],
+    [
+      "with a key that no header can carry",
+      { MINIMAX_API_KEY: "sk-api-\u2026end" },
+      "MINIMAX_API_KEY holds characters",
+    ],
+    [
+      "with a plain http host",
+      { MINIMAX_API_KEY: "k", MINIMAX_API_HOST: "http://api.minimax.io" },
+      "MINIMAX_API_HOST has to be",
+    ],
+  ])("%s says what to do on stderr and exits with 1", async (_, env, words) => {
+    await using directory = await temporaryDirectory();
+    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], { env, cwd: directory.path });
+
+    expect(await transport.exited).toEqual({ code: 1, signal: null });
+    expect(transport.stderr).toContain(words);
+    expect(transport.stderr).not.toContain("sk-api-");
+    expect(transport.stdout).toBe("");
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("names every bad variable in one message", async () => {
+    await using directory = await temporaryDirectory();
+    const env = { MINIMAX_API_HOST: "ftp://x" };
+    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], { env, cwd: directory.path });
+
+    await transport.exited;
+
+    expect(transport.stderr).toContain("MINIMAX_API_KEY");
+    expect(transport.stderr).toContain("MINIMAX_API_HOST");
+  });
+
+  test("has no side effects on the disk", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api, env: { MINIMAX_OUTPUT_DIR: "" } });
+
+    await server.client.listTools();
+
+    expect(await readdir(server.outputDir)).toEqual([]);
+  });
+});
+
+describe("progress", () => {
+  test("comes at once, rises strictly, stays within the total and ends with the result", async () => {
+    await using api = await startStandIn({ generationMs: 300 });
+    await using server = await spawnServer({ api });
+    const seen: SeenProgress[] = [];
+
+    await server.generate({ prompt: "a cat", n: 2 }, { onProgress: (progress) => seen.push(progress) });
+
+    const atResult = seen.length;
+    await server.client.listTools();
+    expect(seen).toHaveLength(atResult);
+    expect(seen.length).toBeGreaterThanOrEqual(3);
+    expect(seen.map(({ message }) => message)).toContainEqual(expect.stringContaining("generating 2 images"));
+    const values = seen.map(({ progress }) => progress);
+    expect(values).toEqual(values.toSorted((a, b) => a - b));
+    expect(new Set(values).size).toBe(values.length);
+    for (const { progress, total } of seen) expect(progress).toBeLessThanOrEqual(total ?? 0);
+  });
+
+  test("is not sent when no token was given", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    await server.generate({ prompt: "a cat" });
+
+    expect(server.transport.stdout).not.toContain("notifications/progress");
+  });
+
+  test.each([0, ""])("takes %j for a token", async (progressToken) => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+    const request = {
+      jsonrpc: "2.0",
+      id: "with-token",
+      method: "tools/call",
+      params: { name: "minimax_image_generate", arguments: { prompt: "a cat" }, _meta: { progressToken } },
+    };
+
+    server.transport.write(`${JSON.stringify(request)}\n`);
+
+    await waitFor("the result", () => server.transport.stdout.includes('"with-token"'));
+    expect(server.transport.stdout).toContain(`"progressToken":${JSON.stringify(progressToken)}`);
+  });
+});

@@ -1,0 +1,232 @@
+import { readdir } from "node:fs/promises";
+import { createServer } from "node:net";
+import { describe, expect, test } from "vitest";
+import {
+  answer,
+  type Behaviour,
+  breakOff,
+  echoKey,
+  fallSilent,
+  hangUp,
+  refuse,
+  status,
+  succeed,
+} from "../stand-in/behaviours.ts";
+import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
+import { type SeenProgress, spawnQuickServer, startServer, textOf } from "./support/server.ts";
+import { shareServer } from "./support/share-server.ts";
+
+const RATE_LIMIT_ENVELOPE =
+  '{"type":"error","error":{"type":"rate_limit_error","message":"slow down","http_code":"429"}}';
+
+const repeated: readonly (readonly [string, Behaviour])[] = [
+  ["HTTP 408", status(408)],
+  ["HTTP 429", status(429, { body: RATE_LIMIT_ENVELOPE })],
+  ["HTTP 429 with Retry-After", status(429, { headers: { "Retry-After": "2" } })],
+  ["HTTP 500", status(500, { body: '{"error":"internal"}' })],
+  ["HTTP 502 with HTML", status(502, { body: "<html><h1>502 Bad Gateway</h1></html>" })],
+  ["HTTP 503", status(503)],
+  ...[1000, 1024, 1033, 1039, 1041, 1002, 2045].map((code) => [`code ${String(code)}`, refuse(code)] as const),
+];
+
+const notRepeated: readonly (readonly [string, Behaviour, string])[] = [
+  ["HTTP 400", status(400), "HTTP 400"],
+  ["HTTP 401", status(401), "HTTP 401"],
+  ["HTTP 404", status(404, { body: "404 page not found" }), "HTTP 404"],
+  ["a redirect", status(307, { headers: { Location: "http://127.0.0.1:9/elsewhere" } }), "HTTP 307"],
+  ["an unknown code", refuse(9999, "who knows"), "Status code: 9999"],
+  ...[1004, 1008, 1026, 1027, 1042, 2013, 2038, 2049, 2056, 2061].map(
+    (code) => [`code ${String(code)}`, refuse(code), `Status code: ${String(code)}`] as const,
+  ),
+  ["success without images", answer('{"data":{},"base_resp":{"status_code":0}}'), "EMPTY_RESPONSE"],
+];
+
+const maybeBilled: readonly (readonly [string, Behaviour, string])[] = [
+  ["a connection closed without an answer", hangUp(), "the connection broke"],
+  [
+    "a body that is cut off",
+    breakOff({ after: '{"id":"1","data":{"image_base64":["', then: "close" }),
+    "the connection broke",
+  ],
+  ["a body that is not JSON", answer("pong"), "not JSON"],
+  ["a body that ends in the middle", answer('{"data":{"image_base64":["/9j/'), "cut off"],
+  ["an answer that is something else", answer('{"status":"ok"}'), "not what MiniMax documents"],
+  ["HTTP 504", status(504, { body: "<html>504</html>" }), "HTTP 504"],
+  ["HTTP 520", status(520), "HTTP 520"],
+  ["code 1001", refuse(1001), "Status code: 1001"],
+];
+
+const shared = shareServer();
+
+describe("what made nothing is repeated, and the picture is saved", () => {
+  test.each(repeated)("%s", async (_, fault) => {
+    await using api = await startStandIn({ script: [fault, fault, fault, succeed()] });
+    await using server = await spawnQuickServer({
+      api,
+      env: { MINIMAX_TIMEOUT_MS: "300000", MINIMAX_RPM: "0" },
+    });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(result.structuredContent).toMatchObject({ saved_count: 1 });
+    expect(api.requests).toHaveLength(4);
+    expect(await readdir(server.outputDir)).toHaveLength(1);
+  });
+
+  test("a connection that is refused, until the server is there", async () => {
+    await using api = await startStandIn();
+    const port = await freePort();
+    await using server = await spawnQuickServer({ api: { url: `http://127.0.0.1:${String(port)}` }, speed: 1 });
+    const seen: SeenProgress[] = [];
+    let late: Awaited<ReturnType<typeof startStandIn>> | undefined;
+
+    const result = await server.generate(
+      { prompt: "a cat" },
+      {
+        onProgress: (progress) => {
+          seen.push(progress);
+          if (late === undefined && progress.message?.includes("Try 2 of 4"))
+            void startStandIn({ port }).then((started) => (late = started));
+        },
+      },
+    );
+
+    expect(result.structuredContent).toMatchObject({ saved_count: 1 });
+    expect(late?.requests).toHaveLength(1);
+    expect(api.requests).toHaveLength(0);
+    await late?.[Symbol.asyncDispose]();
+  });
+
+  test("but not more than three times, and then the error says so", async () => {
+    await using api = await startStandIn({ script: Array<Behaviour>(9).fill(status(503)) });
+    await using server = await spawnQuickServer({ api });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(textOf(result)).toContain("HTTP 503");
+    expect(textOf(result)).toContain("Tried 4 times");
+    expect(api.requests).toHaveLength(4);
+    expect(await readdir(server.outputDir)).toEqual([]);
+  });
+});
+
+describe("what would be refused again is not repeated", () => {
+  test.each(notRepeated)("%s", async (_, fault, words) => {
+    const [api, server] = [shared.api(), shared.server()];
+    const before = api.requests.length;
+    api.plan(fault);
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(result.isError).toBe(true);
+    expect(textOf(result)).toContain(words);
+    expect(api.requests.length - before).toBe(1);
+    expect(await readdir(server.outputDir)).toEqual([]);
+  });
+});
+
+describe("what may have been billed is never repeated, and the error says so", () => {
+  test.each(maybeBilled)("%s", async (_, fault, words) => {
+    const [api, server] = [shared.api(), shared.server()];
+    const before = api.requests.length;
+    api.plan(fault);
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(result.isError).toBe(true);
+    expect(textOf(result)).toContain(words);
+    expect(textOf(result)).toContain("may have been made and billed");
+    expect(textOf(result)).toContain("your choice");
+    expect(api.requests.length - before).toBe(1);
+    expect(await readdir(server.outputDir)).toEqual([]);
+  });
+
+  test.each([
+    ["silence", fallSilent()],
+    ["silence in the middle of the body", breakOff({ after: '{"data":', then: "silence" })],
+  ])("%s until the call's time is used up", async (_, fault) => {
+    await using api = await startStandIn({ script: [fault] });
+    await using server = await spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "5000" } });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(textOf(result)).toContain("no whole answer came within the call's 5 s");
+    expect(textOf(result)).toContain("may have been made and billed");
+    expect(api.requests).toHaveLength(1);
+  });
+});
+
+describe("a wait", () => {
+  test.each([
+    ["1002", refuse(1002), 60, 65],
+    ["2045", refuse(2045), 30, 35],
+    ["Retry-After in seconds", status(503, { headers: { "Retry-After": "20" } }), 20, 25],
+  ])("after %s is as long as it has to be, with jitter on top", async (_, fault, atLeast, atMost) => {
+    await using api = await startStandIn({ script: [fault] });
+    const waits: number[] = [];
+    await using server = await startServer({ api, random: () => 0.999, onSleep: (ms) => waits.push(ms) });
+
+    await server.generate({ prompt: "a cat" });
+
+    expect(api.requests).toHaveLength(2);
+    expect(waits.filter((ms) => ms >= atLeast * 1000 && ms < atMost * 1000)).not.toEqual([]);
+  });
+
+  test("follows a Retry-After that is an HTTP date", async () => {
+    const fault: Behaviour = (exchange) =>
+      status(503, { headers: { "Retry-After": new Date(Date.now() + 90_000).toUTCString() } })(exchange);
+    await using api = await startStandIn({ script: [fault] });
+    const waits: number[] = [];
+    await using server = await startServer({ api, onSleep: (ms) => waits.push(ms) });
+
+    await server.generate({ prompt: "a cat" });
+
+    expect(waits.filter((ms) => ms > 85_000 && ms < 95_000)).not.toEqual([]);
+  });
+
+  test("that does not fit into the call's time is not begun, and the error says when the next try would have been", async () => {
+    await using api = await startStandIn({ script: [refuse(1002)] });
+    await using server = await startServer({ api, speed: 20, callBudgetMs: 50_000 });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(textOf(result)).toMatch(/The next try would have been in 6\d s/);
+    expect(textOf(result)).toContain("Status code: 1002");
+    expect(api.requests).toHaveLength(1);
+  });
+
+  test("is announced with its length and the number of the try", async () => {
+    await using api = await startStandIn({ script: [refuse(1002)] });
+    await using server = await spawnQuickServer({ api, speed: 100 });
+    const seen: SeenProgress[] = [];
+
+    await server.generate({ prompt: "a cat" }, { onProgress: (progress) => seen.push(progress) });
+
+    const messages = seen.map(({ message }) => message ?? "");
+    expect(messages).toContainEqual(expect.stringMatching(/rate limit.*Try 2 of 4 in 6\d s/));
+    const secondsLeft = messages.flatMap((message) => /in (\d+) s/.exec(message)?.[1] ?? []).map(Number);
+    expect(secondsLeft.length).toBeGreaterThanOrEqual(8);
+    expect(secondsLeft).toEqual(secondsLeft.toSorted((a, b) => b - a));
+  });
+});
+
+describe("the key", () => {
+  test("is not shown even when MiniMax repeats it", async () => {
+    await using api = await startStandIn({ script: [echoKey(1000), echoKey(2013)] });
+    await using server = await spawnQuickServer({ api });
+
+    const result = await server.generate({ prompt: "a cat" }, { onProgress: () => undefined });
+
+    expect(textOf(result)).toContain("[API key]");
+    expect(server.transport.stdout + server.transport.stderr).not.toContain(STAND_IN_KEY);
+  });
+});
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => probe.once("listening", resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("No port was given.");
+  return address.port;
+}

@@ -1,0 +1,14 @@
+import { homedir } from "node:os";
+import process from "node:process";
+import { DEFAULT_POLICY } from "../../src/retry.ts";
+import { run } from "../../src/run.ts";
+import { fastClock } from "./fast-clock.ts";
+
+await run({
+  process,
+  environment: process.env,
+  workingDirectory: process.cwd(),
+  homeDirectory: homedir(),
+  timing: { clock: fastClock(Number(process.env["TEST_SPEED"])), random: Math.random, policy: DEFAULT_POLICY },
+  exit: (code) => process.exit(code),
+});
