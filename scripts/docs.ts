@@ -1,0 +1,103 @@
+import { readFile, writeFile } from "node:fs/promises";
+import process from "node:process";
+import { format, resolveConfig } from "prettier";
+import { z } from "zod";
+import { API_CODES, type ApiCode } from "../src/constants.ts";
+import { toolInputSchema, toolOutputSchema } from "../src/schemas.ts";
+
+const README = "README.md";
+const REPEATED: Readonly<Record<ApiCode["outcome"], string>> = {
+  refused: "no",
+  transient: "yes",
+  unknown: "never: may have been billed",
+};
+
+const jsonSchemaNode = z.object({
+  type: z.string().optional(),
+  description: z.string().optional(),
+  default: z.union([z.string(), z.number(), z.boolean()]).optional(),
+  enum: z.array(z.string()).optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
+});
+const jsonSchemaObject = z.object({
+  properties: z.record(z.string(), jsonSchemaNode),
+  required: z.array(z.string()).default([]),
+});
+
+function parameters(): string {
+  const { properties, required } = jsonSchemaObject.parse(z.toJSONSchema(toolInputSchema, { io: "input" }));
+  return table(
+    ["Parameter", "Type", "Default", "What it does"],
+    Object.entries(properties).map(([name, node]) => [
+      code(name),
+      typeOf(node),
+      required.includes(name) ? "required" : node.default === undefined ? "" : code(String(node.default)),
+      node.description ?? "",
+    ]),
+  );
+}
+
+function output(): string {
+  const { properties, required } = jsonSchemaObject.parse(z.toJSONSchema(toolOutputSchema, { io: "output" }));
+  return table(
+    ["Field", "Type", "Always there", "What it says"],
+    Object.entries(properties).map(([name, node]) => [
+      code(name),
+      node.type ?? "",
+      required.includes(name) ? "yes" : "",
+      node.description ?? "",
+    ]),
+  );
+}
+
+function codes(): string {
+  return table(
+    ["Code", "Meaning", "Repeated", "What to do"],
+    Object.entries(API_CODES).map(([number, { meaning, outcome, minimumWaitMs, recovery }]) => [
+      number,
+      meaning,
+      minimumWaitMs === undefined ? REPEATED[outcome] : `yes, after ${String(minimumWaitMs / 1000)} s`,
+      recovery,
+    ]),
+  );
+}
+
+function typeOf({ type, enum: values, minimum, maximum }: z.infer<typeof jsonSchemaNode>): string {
+  if (values !== undefined) return values.map(code).join(" ");
+  return minimum === undefined ? (type ?? "") : `${type ?? ""} ${String(minimum)}–${String(maximum)}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function insert(document: string, name: string, content: string): string {
+  const [before, rest] = split(document, `<!-- ${name}:start -->`);
+  const [, after] = split(rest, `<!-- ${name}:end -->`);
+  return `${before}<!-- ${name}:start -->\n\n${content}\n\n<!-- ${name}:end -->${after}`;
+}
+
+function split(text: string, mark: string): [string, string] {
+  const position = text.indexOf(mark);
+  if (position === -1) throw new Error(`${README} lacks the mark ${mark}`);
+  return [text.slice(0, position), text.slice(position + mark.length)];
+}
+
+const current = await readFile(README, "utf8");
+const parts = Object.entries({ parameters: parameters(), output: output(), codes: codes() });
+const filled = parts.reduce((document, [name, content]) => insert(document, name, content), current);
+const generated = await format(filled, { ...(await resolveConfig(README)), filepath: README });
+
+if (process.argv.includes("--check")) {
+  if (generated !== current) {
+    console.error(`${README} differs from the source: run "npm run docs".`);
+    process.exitCode = 1;
+  }
+} else {
+  await writeFile(README, generated);
+}
