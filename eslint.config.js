@@ -1,6 +1,5 @@
 import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
-import { createNodeResolver, importX } from "eslint-plugin-import-x";
 import jsdoc from "eslint-plugin-jsdoc";
 import { configs as typescript } from "typescript-eslint";
 
@@ -41,18 +40,9 @@ export default defineConfig(
   typescript.stylisticTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
-    plugins: { "import-x": importX, jsdoc, house: { rules: { "jsdoc-only": jsdocOnly } } },
-    settings: {
-      "import-x/resolver-next": [createNodeResolver({ extensions: [".ts", ".js"] })],
-      "import-x/extensions": [".ts"],
-    },
+    plugins: { jsdoc, house: { rules: { "jsdoc-only": jsdocOnly } } },
     rules: {
       "house/jsdoc-only": "error",
-      "import-x/no-cycle": "error",
-      "import-x/order": [
-        "error",
-        { alphabetize: { order: "asc", caseInsensitive: true }, "newlines-between": "never" },
-      ],
       "no-console": "error",
       "no-restricted-syntax": ["error", NO_ENVIRONMENT, NO_EXIT],
       "@typescript-eslint/consistent-type-assertions": ["error", { assertionStyle: "never" }],
