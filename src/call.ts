@@ -31,7 +31,7 @@ export function startCall({
 }): Call & { readonly end: () => void } {
   const aborted = new AbortController();
   const ended = new AbortController();
-  setMaxListeners(0, aborted.signal);
+  setMaxListeners(Infinity, aborted.signal);
   const cancel = (): void => {
     aborted.abort(cancelled.reason);
   };

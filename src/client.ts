@@ -1,4 +1,3 @@
-import { unlessAborted } from "./abort.ts";
 import type { Call } from "./call.ts";
 import { ConnectFailures } from "./connect-failures.ts";
 import {
@@ -6,28 +5,20 @@ import {
   DOWNLOAD_STALL_MS,
   IMAGE_GENERATION_PATH,
   IMAGE_MAX_BYTES,
-  IMAGES_MAX,
   TRANSIENT_HTTP_STATUSES,
 } from "./constants.ts";
-import { BudgetSpentError, ConnectionError, ImageError, ServerError } from "./errors.ts";
+import { ConnectionError, ImageError, ServerError } from "./errors.ts";
 import { brokenOff, causeOf, reasonOf } from "./fetch-failures.ts";
 import { redirectTarget, secureLink } from "./links.ts";
 import type { Pacer, Place } from "./pacing.ts";
-import { readReplyBody, type ReplyBody, UnreadableBodyError } from "./reply-body.ts";
 import { type Answer, type GeneratedImage, type Generation, interpretReply } from "./reply.ts";
+import { bodyOf, readBody } from "./response-body.ts";
 import { retry, type RetryWait, type Timing } from "./retry.ts";
 import type { GenerationRequest } from "./schemas.ts";
 import { bounded, plural, seconds } from "./text.ts";
 import { Watchdog } from "./watchdog.ts";
 
-const JSON_MAX_BYTES = 1024 * 1024;
-const REPLY_LIMITS = {
-  imageBytes: IMAGE_MAX_BYTES,
-  jsonBytes: JSON_MAX_BYTES,
-  bodyBytes: Math.ceil((IMAGES_MAX * IMAGE_MAX_BYTES * 4) / 3) + JSON_MAX_BYTES,
-};
 const TRACE_ID_MAX_CHARACTERS = 100;
-const NO_BODY: ReplyBody = { json: undefined, decode: () => ({ problem: "there is no body" }) };
 
 /** The wire to MiniMax: the only place that calls `fetch`. */
 export class MiniMaxClient {
@@ -36,12 +27,14 @@ export class MiniMaxClient {
    * @param apiHost - origin without a trailing slash
    * @param timing - clock, chance and policy of every wait
    * @param pacer - shared by all calls of the process
+   * @param proxy - what connections may go through, without its password; for messages only
    */
   constructor(
     private readonly apiKey: string,
     private readonly apiHost: string,
     private readonly timing: Timing,
     private readonly pacer: Pacer,
+    private readonly proxy?: string,
   ) {}
 
   /** A place in this process's queue for MiniMax; requests go in the order in which the places were taken. */
@@ -106,6 +99,23 @@ export class MiniMaxClient {
     }
   }
 
+  /**
+   * Asks the host for anything at all, without the key: any answer will do.
+   *
+   * @returns the HTTP status
+   * @throws ConnectionError when no connection comes about; the signal's reason on abort
+   */
+  async reachHost(signal: AbortSignal): Promise<number> {
+    try {
+      const response = await fetch(this.apiHost, { method: "HEAD", redirect: "manual", signal });
+      await response.body?.cancel();
+      return response.status;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new ConnectionError(hostOf(this.apiHost), this.#withProxy(reasonOf(error)), { cause: error });
+    }
+  }
+
   async #post(request: GenerationRequest, signal: AbortSignal): Promise<Response> {
     const connectFailures = new ConnectFailures();
     try {
@@ -117,8 +127,9 @@ export class MiniMaxClient {
         signal,
       });
     } catch (error) {
-      if (!signal.aborted && connectFailures.includes(causeOf(error)))
-        throw new ConnectionError(hostOf(this.apiHost), reasonOf(error), { cause: error });
+      const failure = signal.aborted ? undefined : connectFailures.find(causeOf(error));
+      if (failure !== undefined)
+        throw new ConnectionError(hostOf(this.apiHost), this.#withProxy(reasonOf(failure)), { cause: error });
       throw brokenOff(error, signal);
     } finally {
       connectFailures.stop();
@@ -141,6 +152,10 @@ export class MiniMaxClient {
     };
   }
 
+  #withProxy(reason: string): string {
+    return this.proxy === undefined ? reason : `${reason}; a proxy is configured: ${this.proxy}`;
+  }
+
   async *#download(link: URL, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const watchdog = new Watchdog(this.timing.clock, DOWNLOAD_STALL_MS, signal);
     try {
@@ -156,9 +171,9 @@ export class MiniMaxClient {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ImageError) throw error;
-      const reason = watchdog.hasBarked ? `nothing came for ${seconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
+      const why = watchdog.hasBarked ? `nothing came for ${seconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
       throw new ImageError(
-        `The image could not be downloaded from ${link.host} (${reason}).`,
+        `The image could not be downloaded from ${link.host} (${this.#withProxy(why)}).`,
         { repeatAfterMs: 0 },
         { cause: error },
       );
@@ -182,37 +197,6 @@ async function get(link: URL, signal: AbortSignal, redirects = 0): Promise<Respo
   if (redirects === DOWNLOAD_MAX_REDIRECTS)
     throw new ImageError(`The image could not be downloaded: more than ${String(DOWNLOAD_MAX_REDIRECTS)} redirects.`);
   return get(redirectTarget(link, location), signal, redirects + 1);
-}
-
-/** The body in pieces. Node's own iteration of it can wait forever when the request is aborted just as its last piece arrives (seen with Node 20). */
-async function* bodyOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  if (response.body === null) return;
-  const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await unlessAborted(reader.read(), signal);
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    reader.cancel().catch(() => undefined);
-  }
-}
-
-/** An answer that says no by its HTTP status counts even when its body does not come. */
-async function readBody(
-  response: Response,
-  signal: AbortSignal,
-): Promise<{ body: ReplyBody; unreadable: string | undefined }> {
-  try {
-    return { body: await readReplyBody(bodyOf(response, signal), REPLY_LIMITS), unreadable: undefined };
-  } catch (error) {
-    if (error instanceof UnreadableBodyError)
-      return { body: NO_BODY, unreadable: `its answer could not be read: ${error.message}` };
-    const isCancelled = signal.aborted && !(signal.reason instanceof BudgetSpentError);
-    if (response.ok || isCancelled) throw brokenOff(error, signal);
-    return { body: NO_BODY, unreadable: undefined };
-  }
 }
 
 function hostOf(url: string): string {

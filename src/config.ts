@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { delimiter, resolve } from "node:path";
 import { z } from "zod";
 import {
   API_HOSTS,
@@ -9,6 +9,7 @@ import {
 } from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
 import { isLoopback } from "./loopback.ts";
+import type { Proxies } from "./proxy.ts";
 import { expandHome } from "./utils/output-directory.ts";
 
 /** The environment, validated. */
@@ -22,6 +23,10 @@ export interface Config {
   readonly callBudgetMs: number;
   /** Requests this process sends a minute at most; 0 for no limit. */
   readonly requestsPerMinute: number;
+  /** Beside the base directory, where local reference images may be read; absolute. */
+  readonly referenceDirectories: readonly string[];
+  /** Undefined when none is set. */
+  readonly proxies: Proxies | undefined;
 }
 
 /** What relative and `~` paths are resolved against. */
@@ -85,23 +90,8 @@ const requestsPerMinute = wholeNumber("MINIMAX_RPM", DEFAULT_REQUESTS_PER_MINUTE
  * @throws ConfigurationError that names every bad variable, a line each; it never holds the key
  */
 export function parseConfig(environment: NodeJS.ProcessEnv, { workingDirectory, homeDirectory }: Directories): Config {
-  const outputDirectory = z
-    .string()
-    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character" })
-    .optional()
-    .transform((text) =>
-      text === undefined || text.trim() === ""
-        ? undefined
-        : resolve(workingDirectory, expandHome(text.trim(), homeDirectory)),
-    );
-  const schema = z.object({
-    MINIMAX_API_KEY: apiKey,
-    MINIMAX_API_HOST: apiHost,
-    MINIMAX_OUTPUT_DIR: outputDirectory,
-    MINIMAX_TIMEOUT_MS: callBudgetMs,
-    MINIMAX_RPM: requestsPerMinute,
-  });
-  const parsed = schema.safeParse(environment);
+  const schema = environmentSchema({ workingDirectory, homeDirectory });
+  const parsed = schema.safeParse({ ...environment, ...lowerCaseProxies(environment) });
   if (!parsed.success) {
     throw new ConfigurationError(
       ["The server cannot start:", ...parsed.error.issues.map(({ message }) => `- ${message}.`)].join("\n"),
@@ -113,7 +103,69 @@ export function parseConfig(environment: NodeJS.ProcessEnv, { workingDirectory, 
     outputDirectory: parsed.data.MINIMAX_OUTPUT_DIR,
     callBudgetMs: parsed.data.MINIMAX_TIMEOUT_MS,
     requestsPerMinute: parsed.data.MINIMAX_RPM,
+    referenceDirectories: parsed.data.MINIMAX_REFERENCE_DIRS,
+    proxies: proxiesOf(parsed.data),
   };
+}
+
+function environmentSchema({ workingDirectory, homeDirectory }: Directories) {
+  const outputDirectory = z
+    .string()
+    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character" })
+    .optional()
+    .transform((text) =>
+      text === undefined || text.trim() === ""
+        ? undefined
+        : resolve(workingDirectory, expandHome(text.trim(), homeDirectory)),
+    );
+  const referenceDirectories = z
+    .string()
+    .default("")
+    .transform((text) => text.split(delimiter).map((directory) => directory.trim()))
+    .transform((names) =>
+      names.filter((name) => name !== "").map((name) => resolve(workingDirectory, expandHome(name, homeDirectory))),
+    );
+  return z.object({
+    MINIMAX_API_KEY: apiKey,
+    MINIMAX_API_HOST: apiHost,
+    MINIMAX_OUTPUT_DIR: outputDirectory,
+    MINIMAX_TIMEOUT_MS: callBudgetMs,
+    MINIMAX_RPM: requestsPerMinute,
+    MINIMAX_REFERENCE_DIRS: referenceDirectories,
+    HTTPS_PROXY: proxyUrl("HTTPS_PROXY"),
+    HTTP_PROXY: proxyUrl("HTTP_PROXY"),
+    NO_PROXY: z.string().default(""),
+  });
+}
+
+function proxyUrl(name: string) {
+  return z
+    .string()
+    .trim()
+    .default("")
+    .transform((text) => (text === "" ? undefined : /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`))
+    .refine((text) => text === undefined || (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)), {
+      error: `${name} has to be the http:// or https:// URL of a proxy`,
+    });
+}
+
+/** As other programs do, the names in small letters win. */
+function lowerCaseProxies(environment: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"].flatMap((name) => {
+      const value = environment[name.toLowerCase()];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+function proxiesOf(environment: {
+  HTTPS_PROXY: string | undefined;
+  HTTP_PROXY: string | undefined;
+  NO_PROXY: string;
+}): Proxies | undefined {
+  const { HTTPS_PROXY: https, HTTP_PROXY: http, NO_PROXY: none } = environment;
+  return https === undefined && http === undefined ? undefined : { https, http, none };
 }
 
 function apiOrigin(text: string): string | undefined {

@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 
 const CONNECT_ERROR_CHANNEL = "undici:client:connectError";
+const PROXY_REFUSAL = /^Proxy response \((\d{3})\)/;
 
 /**
  * Tells a request that never left from one that was cut off, which no error code does reliably (a reset during the TLS handshake
@@ -14,9 +15,12 @@ export class ConnectFailures {
     subscribe(CONNECT_ERROR_CHANNEL, this.#collect);
   }
 
-  /** Whether `error` is why a connection did not come about, so that nothing was sent. */
-  includes(error: unknown): boolean {
-    return typeof error === "object" && error !== null && this.#errors.has(error);
+  /** Why a connection did not come about, so that nothing was sent; undefined when `error` is something else. A proxy's refusal is hidden among the causes. */
+  find(error: unknown): Error | undefined {
+    if (!(error instanceof Error)) return undefined;
+    const status = PROXY_REFUSAL.exec(error.message)?.[1];
+    if (status !== undefined) return new Error(`the proxy answered HTTP ${status}`);
+    return this.#errors.has(error) ? error : this.find(error.cause);
   }
 
   /** Stops listening; what was collected stays known. */
@@ -25,14 +29,7 @@ export class ConnectFailures {
   }
 
   readonly #collect = (message: unknown): void => {
-    if (
-      typeof message === "object" &&
-      message !== null &&
-      "error" in message &&
-      typeof message.error === "object" &&
-      message.error !== null
-    ) {
-      this.#errors.add(message.error);
-    }
+    if (typeof message !== "object" || message === null || !("error" in message)) return;
+    if (message.error instanceof Error) this.#errors.add(message.error);
   };
 }

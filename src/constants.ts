@@ -52,6 +52,15 @@ export const REFERENCE_MAX_BYTES = 10_000_000;
 /** Largest image that is kept, in bytes; anything larger is a failure of that image alone. */
 export const IMAGE_MAX_BYTES = 32 * 1024 * 1024;
 
+/** Sides of a picture of exact size, in pixels. */
+export const SIDE_PIXELS = { minimum: 512, maximum: 2048, multipleOf: 8 } as const;
+
+/** Styles of `image-01-live`. */
+export const STYLE_TYPES = ["漫画", "元气", "中世纪", "水彩"] as const;
+
+/** Most image bytes returned inline: in base64, with everything else, they stay below the 1 MB that Claude Desktop takes. */
+export const INLINE_MAX_BYTES = 700_000;
+
 /** Time one call may take in all, in milliseconds: just under the four minutes after which Claude Desktop gives up. */
 export const DEFAULT_CALL_BUDGET_MS = 230_000;
 

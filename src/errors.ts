@@ -36,6 +36,18 @@ export class OutputDirectoryError extends ServerError {
   override readonly name = "OutputDirectoryError";
 }
 
+/** A subject reference that may not be read or that MiniMax would not take. Nothing has been sent. */
+export class ReferenceError extends ServerError {
+  override readonly name = "ReferenceError";
+
+  constructor(message: string) {
+    super(message, {
+      recovery:
+        "No request was made. Allowed: an https:// URL, a data:image/jpeg, data:image/png or data:image/webp URL in base64, or a JPEG, PNG or WebP file in the base directory or in a directory of MINIMAX_REFERENCE_DIRS; less than 10 MB.",
+    });
+  }
+}
+
 /** One image could not be fetched, read or written; the others are not touched by it. */
 export class ImageError extends ServerError {
   override readonly name = "ImageError";
@@ -59,7 +71,7 @@ export class MiniMaxApiError extends ServerError {
   /**
    * @param statusCode - known codes bring their meaning, hint and retry rule from `API_CODES`
    * @param statusMessage - upstream's words, already bounded and without secrets
-   * @param answer - `retryAfterMs` is what `Retry-After` asked for; `transient` says whether a code that is not in the table may be repeated
+   * @param answer - `hint` is added to the code's own; `retryAfterMs` is what `Retry-After` asked for; `transient` says whether a code that is not in the table may be repeated
    */
   constructor(
     statusCode: number,
@@ -68,7 +80,8 @@ export class MiniMaxApiError extends ServerError {
       traceId,
       retryAfterMs = 0,
       transient = false,
-    }: { traceId?: string | undefined; retryAfterMs?: number | undefined; transient?: boolean },
+      hint = "",
+    }: { traceId?: string | undefined; retryAfterMs?: number | undefined; transient?: boolean; hint?: string },
   ) {
     const known = API_CODES[statusCode];
     const repeatable = known === undefined ? transient : known.outcome === "transient";
@@ -77,7 +90,7 @@ export class MiniMaxApiError extends ServerError {
       {
         statusCode,
         traceId,
-        recovery: known?.recovery,
+        recovery: known === undefined ? undefined : `${known.recovery}${hint}`,
         repeatAfterMs: repeatable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
       },
     );

@@ -1,12 +1,14 @@
 import type { Call } from "./call.ts";
 import type { MiniMaxClient } from "./client.ts";
+import { INLINE_MAX_BYTES } from "./constants.ts";
 import { BudgetSpentError, ServerError } from "./errors.ts";
-import { resolveReference } from "./references.ts";
 import type { GeneratedImage, Generation } from "./reply.ts";
 import { retry, type Timing } from "./retry.ts";
-import type { GenerationRequest, SavedImage, ToolInput } from "./schemas.ts";
-import { plural } from "./text.ts";
-import { fileStem, slugOf } from "./utils/file-names.ts";
+import { toRequest } from "./request.ts";
+import type { SavedImage, ToolInput } from "./schemas.ts";
+import { messageOf, plural } from "./text.ts";
+import { givenStems, promptStems } from "./utils/file-names.ts";
+import { type InlineImage, readInlineImages } from "./utils/inline-images.ts";
 import { type OutputRoot, resolveOutputDirectory } from "./utils/output-directory.ts";
 import { saveImage } from "./utils/save-image.ts";
 
@@ -16,6 +18,10 @@ export interface Surroundings {
   readonly timing: Timing;
   readonly outputRoot: OutputRoot;
   readonly homeDirectory: string;
+  /** Beside the base, where local reference images may be read; absolute. */
+  readonly referenceDirectories: readonly string[];
+  /** Takes one line for the log. */
+  readonly log: (line: string) => void;
 }
 
 /** One image's fate; `index` counts from 1. */
@@ -28,6 +34,12 @@ export interface CallResult {
   readonly generation: Generation;
   /** One entry an image, in MiniMax's order. */
   readonly outcomes: readonly ImageOutcome[];
+  /** The saved ones among the outcomes. */
+  readonly saved: readonly SavedImage[];
+  /** The first of the saved ones, when they were asked for. */
+  readonly inline: readonly InlineImage[];
+  /** What the person should know of the place where files went. */
+  readonly notice: string | undefined;
 }
 
 /**
@@ -39,12 +51,19 @@ export async function generateAndSave(input: ToolInput, surroundings: Surroundin
   const place = surroundings.client.joinQueue();
   try {
     call.onActivity(() => "checking the request");
-    const request = toRequest(input);
+    const request = await toRequest(input, {
+      base: surroundings.outputRoot.base,
+      directories: surroundings.referenceDirectories,
+      homeDirectory: surroundings.homeDirectory,
+    });
     await directoryFor(input, surroundings);
     call.signal.throwIfAborted();
     const generation = await surroundings.client.generateImages(request, place, call);
     const outcomes = await saveAll(generation.images, input, surroundings, call);
-    return { input, generation, outcomes };
+    const saved = outcomes.flatMap((outcome) => ("saved" in outcome ? [outcome.saved] : []));
+    const inline = input.return_images ? await readInlineImages(saved, INLINE_MAX_BYTES) : [];
+    const notice = input.output_dir === undefined ? surroundings.outputRoot.notice : undefined;
+    return { input, generation, outcomes, saved, inline, notice };
   } finally {
     place.leave();
   }
@@ -52,26 +71,6 @@ export async function generateAndSave(input: ToolInput, surroundings: Surroundin
 
 function directoryFor({ output_dir }: ToolInput, { outputRoot, homeDirectory }: Surroundings): Promise<string> {
   return resolveOutputDirectory(output_dir, outputRoot, homeDirectory);
-}
-
-function toRequest(input: ToolInput): GenerationRequest {
-  return {
-    model: "image-01",
-    prompt: input.prompt,
-    aspect_ratio: input.aspect_ratio,
-    response_format: input.response_format,
-    n: input.n,
-    prompt_optimizer: input.prompt_optimizer,
-    ...(input.seed === undefined ? {} : { seed: input.seed }),
-    ...(input.subject_reference === undefined
-      ? {}
-      : {
-          subject_reference: input.subject_reference.map(({ type, image_file }, position) => ({
-            type,
-            image_file: resolveReference(image_file, position),
-          })),
-        }),
-  };
 }
 
 /** Saves all at once, and is over only when every image is saved or cleaned up. The directory is resolved anew: since it was proved, MiniMax has drawn for a while, and it may be gone or lead elsewhere. */
@@ -84,11 +83,13 @@ async function saveAll(
   const verb = images.some((image) => "link" in image) ? "downloading" : "saving";
   let done = 0;
   call.onActivity(() => `${verb} ${plural(images.length, "image")}, ${String(done)} done`);
-  const slug = slugOf(input.prompt);
-  const unixMs = surroundings.timing.clock.unixMs();
+  const stemsOf =
+    input.filename === undefined
+      ? promptStems(input.prompt, surroundings.timing.clock.unixMs())
+      : givenStems(input.filename, images.length);
   const directory = directoryFor(input, surroundings);
   const saveOne = async (image: GeneratedImage, index: number): Promise<SavedImage> => {
-    const destination = { directory: await directory, nextStem: () => fileStem(slug, unixMs, index) };
+    const destination = { directory: await directory, nextStem: stemsOf(index) };
     const attempt = (): Promise<SavedImage> =>
       saveImage(surroundings.client.readImage(image, call.signal), destination, call.cancelled);
     const saved = await retry(attempt, surroundings.timing, { ...call, onWait: () => undefined });
@@ -96,23 +97,28 @@ async function saveAll(
     return saved;
   };
   const settled = await Promise.allSettled(
-    images.map((image, position) => outcomeOf(position + 1, saveOne(image, position + 1), call.cancelled)),
+    images.map((image, position) =>
+      outcomeOf(position + 1, saveOne(image, position + 1), call.cancelled, surroundings.log),
+    ),
   );
   call.cancelled.throwIfAborted();
-  return settled.map((outcome) => {
-    if (outcome.status === "rejected") throw outcome.reason;
-    return outcome.value;
-  });
+  return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }
 
-/** What became of one image. A defect or a cancellation ends the whole call instead. */
-async function outcomeOf(index: number, saving: Promise<SavedImage>, cancelled: AbortSignal): Promise<ImageOutcome> {
+/** What became of one image. Only a cancellation ends the whole call: not even a defect may lose the others. */
+async function outcomeOf(
+  index: number,
+  saving: Promise<SavedImage>,
+  cancelled: AbortSignal,
+  log: (line: string) => void,
+): Promise<ImageOutcome> {
   try {
     return { index, saved: await saving };
   } catch (error) {
     cancelled.throwIfAborted();
     if (error instanceof BudgetSpentError) return { index, failure: `${error.message} It was not downloaded in time.` };
     if (error instanceof ServerError) return { index, failure: error.message };
-    throw error;
+    log(`Unexpected error: ${messageOf(error)}`);
+    return { index, failure: "Something unexpected went wrong while it was saved." };
   }
 }

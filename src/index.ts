@@ -7,6 +7,7 @@ import { run } from "./run.ts";
 
 await run({
   process,
+  args: process.argv.slice(2),
   environment: process.env,
   workingDirectory: process.cwd(),
   homeDirectory: homedir(),

@@ -1,40 +1,39 @@
 import { REFERENCE_MAX_BYTES } from "./constants.ts";
-import { ServerError } from "./errors.ts";
+import { ReferenceError } from "./errors.ts";
+import { bounded } from "./text.ts";
+import { readReferenceFile, type ReferencePlaces } from "./utils/reference-file.ts";
 
 const IMAGE_DATA_URL = /^data:image\/(?:jpeg|png|webp);base64,/;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
-const ALLOWED =
-  "Allowed: an https:// URL, or a data:image/jpeg, data:image/png or data:image/webp URL in base64 of less than 10 MB.";
-
-/** A subject reference that MiniMax would not take. Nothing has been sent. */
-export class ReferenceError extends ServerError {
-  override readonly name = "ReferenceError";
-}
+const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
+const QUOTED_CHARACTERS = 60;
 
 /**
- * Checks one `image_file`.
+ * Turns one `image_file` into what MiniMax takes.
  *
- * @param position - its place in `subject_reference`, counted from 0, for the message
- * @returns what goes to MiniMax
- * @throws ReferenceError when it is neither an https URL nor an image data URL
+ * @param name - how the parameter is called in messages
+ * @returns the https or data URL as it was given, or a data URL of the local file
+ * @throws ReferenceError for anything else
  */
-export function resolveReference(imageFile: string, position: number): string {
-  if (isHttpsUrl(imageFile)) return imageFile;
+export async function resolveReference(imageFile: string, name: string, places: ReferencePlaces): Promise<string> {
+  if (/^https:\/\//i.test(imageFile) && URL.canParse(imageFile)) return imageFile;
+  if (/^data:/i.test(imageFile)) return checkedDataUrl(imageFile, name);
+  if (SCHEME.test(imageFile) && !/^file:/i.test(imageFile)) {
+    throw new ReferenceError(
+      `${name}: "${bounded(imageFile, QUOTED_CHARACTERS)}" is not an https:// URL, an image data URL or a file.`,
+    );
+  }
+  return readReferenceFile(imageFile, name, places);
+}
+
+function checkedDataUrl(imageFile: string, name: string): string {
   const prefix = IMAGE_DATA_URL.exec(imageFile)?.[0];
-  if (prefix === undefined) throw refused(position, "is neither an https:// URL nor an image data URL");
+  if (prefix === undefined)
+    throw new ReferenceError(`${name}: the data URL is not a JPEG, PNG or WebP image in base64.`);
   const encoded = imageFile.slice(prefix.length);
   if (encoded.length % 4 !== 0 || !BASE64.test(encoded))
-    throw refused(position, "is a data URL whose base64 is not valid");
-  if ((encoded.length / 4) * 3 >= REFERENCE_MAX_BYTES) throw refused(position, "holds 10 MB or more");
+    throw new ReferenceError(`${name}: the data URL's base64 is not valid.`);
+  if ((encoded.length / 4) * 3 >= REFERENCE_MAX_BYTES)
+    throw new ReferenceError(`${name}: the data URL holds 10 MB or more.`);
   return imageFile;
-}
-
-function isHttpsUrl(text: string): boolean {
-  return /^https:\/\//i.test(text) && URL.canParse(text);
-}
-
-function refused(position: number, why: string): ReferenceError {
-  return new ReferenceError(`subject_reference[${String(position)}].image_file ${why}.`, {
-    recovery: `No request was made. ${ALLOWED}`,
-  });
 }

@@ -1,10 +1,11 @@
-import { API_CODES, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
+import { API_CODES, API_HOSTS, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
 import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError } from "./errors.ts";
 import { secureLink } from "./links.ts";
 import type { DecodedImage } from "./reply-body.ts";
 import { type UpstreamReply, upstreamReplySchema } from "./schemas.ts";
 
 const LINK_MAX_CHARACTERS = 2048;
+const KEY_CODES: ReadonlySet<number> = new Set([1004, 2049]);
 
 /** One picture as MiniMax delivered it: bytes, a link (https, or http on this machine), or nothing usable. */
 export type GeneratedImage =
@@ -82,7 +83,14 @@ function refusal(answer: Answer, reply: UpstreamReply, code: number): Error {
     traceId: answer.traceId,
     retryAfterMs: answer.retryAfterMs,
     transient: TRANSIENT_HTTP_STATUSES.has(answer.status),
+    hint: KEY_CODES.has(code) ? regionHint(answer.host) : "",
   });
+}
+
+/** A key of the other region is refused like a wrong key: the most frequent mistake there is. */
+function regionHint(host: string): string {
+  const [name, url] = host === new URL(API_HOSTS.cn).host ? ["global", API_HOSTS.global] : ["cn", API_HOSTS.cn];
+  return ` This server asks ${host}; the other region's host is ${new URL(url).host} (MINIMAX_API_HOST=${name}).`;
 }
 
 function httpFailure(answer: Answer): Error {

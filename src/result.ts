@@ -1,6 +1,7 @@
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import { INLINE_MAX_BYTES } from "./constants.ts";
 import { ServerError } from "./errors.ts";
-import type { CallResult, ImageOutcome } from "./generate.ts";
+import type { CallResult } from "./generate.ts";
 import { type ToolInput, toolInputSchema, type ToolOutput } from "./schemas.ts";
 import { bounded, plural } from "./text.ts";
 
@@ -12,7 +13,8 @@ export function toResult(result: CallResult): CallToolResult {
   const output = toOutput(result);
   const text = describe(output);
   if (output.saved_count === 0) return { content: [{ type: "text", text }], isError: true };
-  return { content: [{ type: "text", text }], structuredContent: { ...output } };
+  const pictures = result.inline.map((image) => ({ type: "image" as const, ...image }));
+  return { content: [{ type: "text", text }, ...pictures], structuredContent: { ...output } };
 }
 
 /** Renders a failure. The text of anything but a `ServerError` stays inside: it was not written for the person and may hold anything. */
@@ -34,39 +36,50 @@ function describeError({ message, facts }: ServerError): string {
     .join("\n");
 }
 
-function toOutput({ input, generation, outcomes }: CallResult): ToolOutput {
-  const images = outcomes.flatMap((outcome) => ("saved" in outcome ? [outcome.saved] : []));
+function toOutput(result: CallResult): ToolOutput {
+  const { input, generation, outcomes, saved } = result;
   const failures = outcomes.flatMap((outcome) =>
     "failure" in outcome ? [{ index: outcome.index, error: outcome.failure }] : [],
   );
   const links = generation.images.flatMap((image) => ("link" in image ? [image.link] : []));
-  const warnings = warningsOf(input, outcomes, generation.metadata.failed_count);
+  const warnings = warningsOf(result);
   return {
     ...(generation.id === undefined ? {} : { id: generation.id }),
     image_count: generation.images.length,
-    saved_count: images.length,
-    file_paths: images.map(({ path }) => path),
+    saved_count: saved.length,
+    file_paths: saved.map(({ path }) => path),
     ...(failures.length === 0 ? {} : { failures }),
     metadata: { ...generation.metadata },
-    images,
+    images: [...saved],
     ...(links.length === 0 ? {} : { image_urls: links }),
     ...(input.seed === undefined ? {} : { seed: input.seed }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
 }
 
-function warningsOf(input: ToolInput, outcomes: readonly ImageOutcome[], withheld: string): string[] {
-  const known = new Set(Object.keys(toolInputSchema.shape));
-  const unknown = Object.keys(input).filter((key) => !known.has(key));
-  const named = unknown.slice(0, WARNED_KEYS_MAX).map((key) => bounded(key, 40));
+function warningsOf({ input, generation, outcomes, saved, inline, notice }: CallResult): string[] {
+  const leftOut = input.return_images ? saved.length - inline.length : 0;
   return [
-    unknown.length === 0
-      ? ""
-      : `Ignored parameters this tool does not have: ${named.join(", ")}${unknown.length > named.length ? ", …" : ""}.`,
+    ignoredKeys(input),
     outcomes.length >= input.n
       ? ""
-      : `MiniMax returned ${plural(outcomes.length, "image")} of the ${String(input.n)} asked for; it says that ${withheld} failed or were withheld by its safety filter.`,
+      : `MiniMax returned ${plural(outcomes.length, "image")} of the ${String(input.n)} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`,
+    leftOut === 0
+      ? ""
+      : `${plural(leftOut, "saved image")} not shown inline, because all of them together may have at most ${String(INLINE_MAX_BYTES)} bytes: ${saved
+          .slice(-leftOut)
+          .map(({ path }) => path)
+          .join(", ")}`,
+    notice ?? "",
   ].filter((warning) => warning !== "");
+}
+
+function ignoredKeys(input: ToolInput): string {
+  const known = new Set(Object.keys(toolInputSchema.shape));
+  const unknown = Object.keys(input).filter((key) => !known.has(key));
+  if (unknown.length === 0) return "";
+  const named = unknown.slice(0, WARNED_KEYS_MAX).map((key) => bounded(key, 40));
+  return `Ignored parameters this tool does not have: ${named.join(", ")}${unknown.length > named.length ? ", …" : ""}.`;
 }
 
 /** Says every fact of the output in lines, so that a client that shows only text knows as much as one that shows only the structure. */

@@ -1,6 +1,21 @@
 import { z } from "zod";
-import { ASPECT_RATIOS, IMAGES_MAX, PROMPT_MAX_CHARACTERS, REFERENCES_MAX, SEED_MAX } from "./constants.ts";
+import {
+  ASPECT_RATIOS,
+  IMAGES_MAX,
+  PROMPT_MAX_CHARACTERS,
+  REFERENCES_MAX,
+  SEED_MAX,
+  SIDE_PIXELS,
+  STYLE_TYPES,
+} from "./constants.ts";
 import { codePoints } from "./text.ts";
+
+const FILE_NAME_MAX_CHARACTERS = 60;
+const FILE_NAME_MAX_BYTES = 120;
+const PLAIN_FILE_NAME = /^(?![.\- ])[^/\\:*?"<>|\p{Cc}\p{Cf}\p{Cs}]+(?<![. ])$/u;
+const WINDOWS_DEVICE = /^(?:con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\.|$)/i;
+const FILE_NAME_RULE =
+  'Invalid value: expected a plain file name of at most 60 characters and 120 bytes, without / \\ : * ? " < > |, no dot, dash or space in front, no dot or space at the end, and no Windows device name';
 
 const integerBetween = (minimum: number, maximum: number) => {
   const error = `Invalid value: expected an integer from ${String(minimum)} to ${String(maximum)}`;
@@ -20,35 +35,83 @@ const prompt = z
   });
 
 const subjectReference = z.object({
-  type: z.literal("character"),
-  image_file: z.string().min(1).meta({ description: "https:// URL or data:image/(jpeg|png|webp);base64,… URL" }),
-});
-
-/** What the tool accepts. Unknown keys are kept, so that they can be named in `warnings`. */
-export const toolInputSchema = z.looseObject({
-  prompt,
-  aspect_ratio: z.enum(ASPECT_RATIOS).default("1:1").describe("Shape of the pictures."),
-  n: integerBetween(1, IMAGES_MAX)
-    .default(1)
-    .describe("How many pictures: one call with n is much faster than n calls, at the same price."),
-  seed: integerBetween(0, SEED_MAX).optional().describe("The same seed and parameters give the same pictures."),
-  response_format: z
-    .enum(["base64", "url"])
-    .default("base64")
-    .describe("How MiniMax delivers; the pictures are saved either way. url also returns links that expire in 24 h."),
-  prompt_optimizer: z.boolean().default(false).describe("Let MiniMax rewrite the prompt."),
-  subject_reference: z
-    .array(subjectReference)
-    .min(1)
-    .max(REFERENCES_MAX)
-    .optional()
-    .describe("Pictures of a character to keep."),
-  output_dir: z
+  type: z.literal("character").describe("The only kind there is."),
+  image_file: z
     .string()
     .min(1)
-    .optional()
-    .describe("Where to save: absolute, or relative to the allowed base directory, and inside it."),
+    .describe("https:// URL, data:image/…;base64 URL, or a local file (absolute, file://, or relative to the base)."),
 });
+
+const side = integerBetween(SIDE_PIXELS.minimum, SIDE_PIXELS.maximum).multipleOf(SIDE_PIXELS.multipleOf, {
+  error: `Invalid value: expected a multiple of ${String(SIDE_PIXELS.multipleOf)}`,
+});
+
+const filename = z
+  .string()
+  .refine(isPlainFileName, { error: FILE_NAME_RULE })
+  .meta({ minLength: 1, maxLength: FILE_NAME_MAX_CHARACTERS });
+
+/** What the tool accepts. Unknown keys are kept, so that they can be named in `warnings`. */
+export const toolInputSchema = z
+  .looseObject({
+    prompt,
+    aspect_ratio: z.enum(ASPECT_RATIOS).optional().meta({ default: "1:1", description: "Shape of the pictures." }),
+    n: integerBetween(1, IMAGES_MAX)
+      .default(1)
+      .describe("How many pictures: one call with n is much faster than n calls, at the same price."),
+    seed: integerBetween(0, SEED_MAX).optional().describe("The same seed and parameters give the same pictures."),
+    response_format: z
+      .enum(["base64", "url"])
+      .default("base64")
+      .describe("How MiniMax delivers; files are saved either way. url also returns links that expire in 24 h."),
+    prompt_optimizer: z.boolean().default(false).describe("Let MiniMax rewrite the prompt."),
+    subject_reference: z
+      .array(subjectReference)
+      .min(1)
+      .max(REFERENCES_MAX)
+      .optional()
+      .describe("Pictures of a character to keep in the new scene."),
+    output_dir: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Where to save: absolute, or relative to the allowed base directory, and inside it."),
+    width: side.optional().describe("Exact size, with height, instead of aspect_ratio; multiple of 8; image-01 only."),
+    height: side.optional().describe("See width."),
+    filename: filename
+      .optional()
+      .describe("Name without ending: hero gives hero.jpeg, several give hero-1.jpeg …; never overwrites."),
+    model: z
+      .enum(["image-01", "image-01-live"])
+      .default("image-01")
+      .describe("image-01 draws anything; image-01-live draws in a style."),
+    style: z
+      .object({
+        style_type: z.enum(STYLE_TYPES).describe("Comic, lively, medieval, watercolour."),
+        style_weight: z.number().gt(0).max(1).optional().describe("Strength, 0.8 unless given."),
+      })
+      .optional()
+      .describe("image-01-live only."),
+    aigc_watermark: z.boolean().optional().describe("Mark the pictures as made by AI."),
+    return_images: z.boolean().default(false).describe("Also show the pictures inline, up to 700 kB in all."),
+  })
+  .superRefine((input, context) => {
+    const refuse = (key: string, message: string): void => {
+      context.addIssue({ code: "custom", path: [key], message });
+    };
+    if ((input.width === undefined) !== (input.height === undefined)) {
+      refuse(input.width === undefined ? "width" : "height", "Missing: give width and height together, or neither");
+    }
+    if (input.width !== undefined && input.aspect_ratio !== undefined) {
+      refuse("aspect_ratio", "Not allowed together with width and height: give one or the other");
+    }
+    if (input.model === "image-01-live") {
+      if (input.width !== undefined) refuse("width", "Not allowed with image-01-live: use aspect_ratio");
+      if (input.aspect_ratio === "21:9") refuse("aspect_ratio", "21:9 is not allowed with image-01-live");
+    } else if (input.style !== undefined) {
+      refuse("style", "Not allowed with image-01: set model to image-01-live");
+    }
+  });
 
 /** The tool's input after validation. */
 export type ToolInput = z.infer<typeof toolInputSchema>;
@@ -120,12 +183,21 @@ export type UpstreamReply = z.infer<typeof upstreamReplySchema>;
 
 /** The body of `POST /v1/image_generation`: documented fields only. */
 export interface GenerationRequest {
-  readonly model: "image-01";
+  readonly model: ToolInput["model"];
   readonly prompt: string;
-  readonly aspect_ratio: ToolInput["aspect_ratio"];
+  readonly aspect_ratio?: NonNullable<ToolInput["aspect_ratio"]>;
+  readonly width?: number;
+  readonly height?: number;
   readonly response_format: ToolInput["response_format"];
   readonly n: number;
   readonly prompt_optimizer: boolean;
   readonly seed?: number;
+  readonly style?: { readonly style_type: string; readonly style_weight?: number | undefined };
+  readonly aigc_watermark?: boolean;
   readonly subject_reference?: readonly { readonly type: "character"; readonly image_file: string }[];
+}
+
+function isPlainFileName(name: string): boolean {
+  const fits = codePoints(name).length <= FILE_NAME_MAX_CHARACTERS && Buffer.byteLength(name) <= FILE_NAME_MAX_BYTES;
+  return fits && PLAIN_FILE_NAME.test(name) && !WINDOWS_DEVICE.test(name);
 }

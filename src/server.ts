@@ -17,8 +17,6 @@ type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 export interface ServerOptions extends Surroundings {
   /** Time one call may take in all, in milliseconds. */
   readonly callBudgetMs: number;
-  /** Takes one line for the log. */
-  readonly log: (line: string) => void;
 }
 
 /** A server that is ready to be connected to a transport. */

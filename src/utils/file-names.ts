@@ -3,6 +3,7 @@ import { codePoints } from "../text.ts";
 
 const SLUG_MAX_CHARACTERS = 50;
 const SLUG_MAX_BYTES = 100;
+const IMAGE_ENDING = /\.(?:jpe?g|png|webp)$/i;
 
 /**
  * Makes a file name stem of a prompt: letters, their marks and digits of every script (NFC), words joined with `-`, at most 50 characters
@@ -27,6 +28,35 @@ function cut(text: string): string {
     fitting += character;
   }
   return fitting;
+}
+
+/** Gives the stems to try for the image with this index, counted from 1; each call of the inner function gives the next one. */
+export type StemsOf = (index: number) => () => string;
+
+/** Names made of the prompt: `<slug>-<unix ms>-<index>-<8 hex>`. */
+export function promptStems(prompt: string, unixMs: number): StemsOf {
+  const slug = slugOf(prompt);
+  return (index) => () => fileStem(slug, unixMs, index);
+}
+
+/**
+ * Names that were asked for. One image: `hero`, then `hero-2`, `hero-3` …; several: `hero-1` to `hero-<count>`, and for each that is taken the
+ * next number after those.
+ *
+ * @param filename - a leading part of a file name; an image ending is dropped, because the bytes decide it
+ */
+export function givenStems(filename: string, count: number): StemsOf {
+  const stem = filename.replace(IMAGE_ENDING, "");
+  let next = count + 1;
+  return (index) => {
+    let isFirst = true;
+    return () => {
+      const number = isFirst ? index : next++;
+      const isPlain = isFirst && count === 1;
+      isFirst = false;
+      return isPlain ? stem : `${stem}-${String(number)}`;
+    };
+  };
 }
 
 /** `<slug>-<unix ms>-<index>-<8 hex>`, without the ending; different each time. `index` counts from 1. */

@@ -10,6 +10,8 @@ export interface OutputRoot {
   readonly base: string;
   /** Where files go when the call does not say. */
   readonly defaultDirectory: string;
+  /** Why files do not go to the working directory, when nobody chose that; a sentence for the person. */
+  readonly notice?: string;
 }
 
 /** What `chooseOutputRoot` decides by. */
@@ -37,7 +39,8 @@ export async function chooseOutputRoot(
     return { base: workingDirectory, defaultDirectory: path.join(workingDirectory, "output") };
   }
   const pictures = path.join(homeDirectory, "Pictures", "minimax-image-mcp");
-  return { base: pictures, defaultDirectory: pictures };
+  const notice = `The server was started in ${workingDirectory}, which is no place to save, so files go to ${pictures}. MINIMAX_OUTPUT_DIR sets another place.`;
+  return { base: pictures, defaultDirectory: pictures, notice };
 }
 
 /** Replaces a leading `~` by the home directory; `~name` is left alone. */
@@ -86,6 +89,17 @@ export async function resolveOutputDirectory(
       },
       { cause: error },
     );
+  }
+}
+
+/** Whether a directory, or the nearest one above it that exists, can be written. Leaves nothing behind. */
+export async function canBeWritten(directory: string): Promise<boolean> {
+  try {
+    if (!(await exists(directory))) return await canBeWritten(nodePath.dirname(directory));
+    await proveWritable(directory);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,0 +1,37 @@
+import { resolveReference } from "./references.ts";
+import type { GenerationRequest, ToolInput } from "./schemas.ts";
+import type { ReferencePlaces } from "./utils/reference-file.ts";
+
+/**
+ * The request body for a call: every default spelled out, nothing in it that was not given or is not documented.
+ *
+ * @throws ReferenceError when a reference may not be used
+ */
+export async function toRequest(input: ToolInput, places: ReferencePlaces): Promise<GenerationRequest> {
+  const { model, prompt, aspect_ratio, width, height, response_format, n, prompt_optimizer } = input;
+  const { seed, style, aigc_watermark, subject_reference } = input;
+  return {
+    model,
+    prompt,
+    ...(width !== undefined && height !== undefined ? { width, height } : { aspect_ratio: aspect_ratio ?? "1:1" }),
+    response_format,
+    n,
+    prompt_optimizer,
+    ...(seed === undefined ? {} : { seed }),
+    ...(style === undefined ? {} : { style }),
+    ...(aigc_watermark === undefined ? {} : { aigc_watermark }),
+    ...(subject_reference === undefined ? {} : { subject_reference: await resolveAll(subject_reference, places) }),
+  };
+}
+
+async function resolveAll(
+  references: NonNullable<ToolInput["subject_reference"]>,
+  places: ReferencePlaces,
+): Promise<NonNullable<GenerationRequest["subject_reference"]>> {
+  return Promise.all(
+    references.map(async ({ type, image_file }, position) => ({
+      type,
+      image_file: await resolveReference(image_file, `subject_reference[${String(position)}].image_file`, places),
+    })),
+  );
+}
