@@ -3,6 +3,7 @@ import process from "node:process";
 import { format, resolveConfig } from "prettier";
 import { z } from "zod";
 import { API_CODES, type ApiCode } from "../src/constants.ts";
+import { VARIABLES } from "../src/help.ts";
 import { toolInputSchema, toolOutputSchema } from "../src/schemas.ts";
 
 const README = "README.md";
@@ -19,6 +20,7 @@ const jsonSchemaNode = z.object({
   enum: z.array(z.string()).optional(),
   minimum: z.number().optional(),
   maximum: z.number().optional(),
+  multipleOf: z.number().optional(),
 });
 const jsonSchemaObject = z.object({
   properties: z.record(z.string(), jsonSchemaNode),
@@ -51,6 +53,13 @@ function output(): string {
   );
 }
 
+function variables(): string {
+  return table(
+    ["Variable", "Default", "What it does"],
+    VARIABLES.map(([names, fallback, words]) => [names.split(", ").map(code).join(" "), fallback, words]),
+  );
+}
+
 function codes(): string {
   return table(
     ["Code", "Meaning", "Repeated", "What to do"],
@@ -63,8 +72,10 @@ function codes(): string {
   );
 }
 
-function typeOf({ type, enum: values, minimum, maximum }: z.infer<typeof jsonSchemaNode>): string {
+function typeOf({ type, enum: values, minimum, maximum, multipleOf }: z.infer<typeof jsonSchemaNode>): string {
   if (values !== undefined) return values.map(code).join(" ");
+  if (multipleOf !== undefined)
+    return `${type ?? ""} ${String(minimum)}–${String(maximum)}, multiple of ${String(multipleOf)}`;
   return minimum === undefined ? (type ?? "") : `${type ?? ""} ${String(minimum)}–${String(maximum)}`;
 }
 
@@ -89,7 +100,7 @@ function split(text: string, mark: string): [string, string] {
 }
 
 const current = await readFile(README, "utf8");
-const parts = Object.entries({ parameters: parameters(), output: output(), codes: codes() });
+const parts = Object.entries({ variables: variables(), parameters: parameters(), output: output(), codes: codes() });
 const filled = parts.reduce((document, [name, content]) => insert(document, name, content), current);
 const generated = await format(filled, { ...(await resolveConfig(README)), filepath: README });
 

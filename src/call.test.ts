@@ -1,46 +1,9 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { manualClock, type ManualClock } from "../test/support/manual-clock.ts";
 import { type Activity, type Call, startCall } from "./call.ts";
-import type { Clock } from "./clock.ts";
 import { BudgetSpentError } from "./errors.ts";
 
 const BUDGET_MS = 230_000;
-
-interface ManualClock extends Clock {
-  readonly sleepers: () => number;
-  readonly advance: (ms: number) => Promise<void>;
-}
-
-function manualClock(originMs: number): ManualClock {
-  let nowMs = originMs;
-  const sleepers = new Set<{ untilMs: number; wake: () => void }>();
-  return {
-    monotonicMs: () => nowMs,
-    unixMs: () => nowMs,
-    async sleep(ms, signal) {
-      signal.throwIfAborted();
-      await new Promise<void>((wake) => {
-        const sleeper = { untilMs: nowMs + ms, wake };
-        sleepers.add(sleeper);
-        signal.addEventListener("abort", () => {
-          sleepers.delete(sleeper);
-          wake();
-        });
-      });
-      signal.throwIfAborted();
-    },
-    sleepers: () => sleepers.size,
-    async advance(ms) {
-      nowMs += ms;
-      for (const sleeper of sleepers) {
-        if (sleeper.untilMs > nowMs) continue;
-        sleepers.delete(sleeper);
-        sleeper.wake();
-      }
-      await nextTurn();
-    },
-  };
-}
 
 function startTestCall(): {
   call: Call & { readonly end: () => void };

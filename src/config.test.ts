@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { delimiter, resolve } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Config, parseConfig } from "./config.ts";
@@ -32,6 +32,8 @@ test("a key is all that has to be set", () => {
     outputDirectory: undefined,
     callBudgetMs: 230_000,
     requestsPerMinute: 10,
+    referenceDirectories: [],
+    proxies: undefined,
   });
 });
 
@@ -212,6 +214,96 @@ describe("MINIMAX_OUTPUT_DIR", () => {
 
     expect(linesAbout("MINIMAX_OUTPUT_DIR", message)).toHaveLength(1);
     expect(message).not.toContain("\0");
+  });
+});
+
+describe("MINIMAX_REFERENCE_DIRS", () => {
+  const { workingDirectory, homeDirectory } = DIRECTORIES;
+  const directoriesOf = (...parts: readonly string[]): readonly string[] =>
+    configOf({ MINIMAX_REFERENCE_DIRS: parts.join(delimiter) }).referenceDirectories;
+
+  test("is a list, separated as in PATH", () => {
+    expect(directoriesOf(resolve("/srv/faces"), resolve("/srv/more"))).toEqual([
+      resolve("/srv/faces"),
+      resolve("/srv/more"),
+    ]);
+  });
+
+  test("takes relative directories and ~", () => {
+    expect(directoriesOf("faces", "../shared", "~", "~/Pictures", "~bob")).toEqual([
+      resolve(workingDirectory, "faces"),
+      resolve(workingDirectory, "..", "shared"),
+      homeDirectory,
+      resolve(homeDirectory, "Pictures"),
+      resolve(workingDirectory, "~bob"),
+    ]);
+  });
+
+  test("loses empty parts, and the white space around the others", () => {
+    expect(directoriesOf("", " faces\n", "  ", "")).toEqual([resolve(workingDirectory, "faces")]);
+  });
+
+  test.each(["", " ", delimiter])("as %j allows nothing more", (text) => {
+    expect(directoriesOf(text)).toEqual([]);
+  });
+});
+
+describe("the proxies", () => {
+  const PROXY = "http://proxy.example:3128";
+
+  test("are read from HTTPS_PROXY, HTTP_PROXY and NO_PROXY", () => {
+    expect(
+      configOf({ HTTPS_PROXY: PROXY, HTTP_PROXY: "https://other.example", NO_PROXY: "localhost,.example" }).proxies,
+    ).toEqual({ https: PROXY, http: "https://other.example", none: "localhost,.example" });
+  });
+
+  test("may be only one", () => {
+    expect(configOf({ HTTPS_PROXY: PROXY }).proxies).toEqual({ https: PROXY, http: undefined, none: "" });
+    expect(configOf({ HTTP_PROXY: PROXY }).proxies).toEqual({ https: undefined, http: PROXY, none: "" });
+  });
+
+  test.each([{ NO_PROXY: "*" }, { HTTPS_PROXY: "", HTTP_PROXY: " " }])("are none with %j alone", (environment) => {
+    expect(configOf(environment).proxies).toBeUndefined();
+  });
+
+  test("are those in small letters where both are set", () => {
+    const capitals = { HTTPS_PROXY: "http://a.example", HTTP_PROXY: "http://b.example", NO_PROXY: "c.example" };
+    const small = { https_proxy: "http://x.example", http_proxy: "http://y.example", no_proxy: "z.example" };
+
+    expect(configOf({ ...capitals, ...small }).proxies).toEqual({
+      https: "http://x.example",
+      http: "http://y.example",
+      none: "z.example",
+    });
+  });
+
+  test("are read in small letters alone", () => {
+    expect(configOf({ https_proxy: PROXY }).proxies?.https).toBe(PROXY);
+  });
+
+  test.each([
+    ["proxy.example:3128", PROXY],
+    [" 127.0.0.1:8080 ", "http://127.0.0.1:8080"],
+    ["ada:secret@proxy.example:3128", "http://ada:secret@proxy.example:3128"],
+    ["HTTPS://proxy.example", "HTTPS://proxy.example"],
+  ])("may be written %s, which means %s", (text, meant) => {
+    expect(configOf({ HTTPS_PROXY: text }).proxies?.https).toBe(meant);
+  });
+
+  test.each([
+    ["HTTPS_PROXY", "ftp://ada:secret@proxy.example"],
+    ["HTTP_PROXY", "file:///secret"],
+    ["https_proxy", "http://"],
+    ["http_proxy", "http://secret secret"],
+    ["HTTPS_PROXY", "proxy.example:secret"],
+  ])("are refused by name and unseen: %s=%s", (name, text) => {
+    const message = refusalOf({ MINIMAX_API_KEY: KEY, [name]: text });
+
+    expect(message.split("\n")).toEqual([
+      "The server cannot start:",
+      `- ${name.toUpperCase()} has to be the http:// or https:// URL of a proxy.`,
+    ]);
+    expect(message).not.toContain("secret");
   });
 });
 

@@ -53,7 +53,7 @@ describe("a request that never left", () => {
     const failure = await failureOf(`http://${await whereNothingListens()}`);
 
     expect(failure).toMatchObject({ code: "ECONNREFUSED" });
-    expect(failures.includes(failure)).toBe(true);
+    expect(failures.find(failure) !== undefined).toBe(true);
   });
 
   test("because the connection was closed during the TLS handshake is a connect failure", async () => {
@@ -67,7 +67,7 @@ describe("a request that never left", () => {
     const failure = await failureOf(`https://${server.address}`);
 
     expect(failure).toMatchObject({ code: "ECONNRESET" });
-    expect(failures.includes(failure)).toBe(true);
+    expect(failures.find(failure) !== undefined).toBe(true);
   });
 
   test("because the other side does not speak TLS is a connect failure", async () => {
@@ -80,7 +80,7 @@ describe("a request that never left", () => {
 
     const failure = await failureOf(`https://${server.address}`);
 
-    expect(failures.includes(failure)).toBe(true);
+    expect(failures.find(failure) !== undefined).toBe(true);
   });
 
   test("is told from its neighbours: each of many at once is a connect failure", async () => {
@@ -89,7 +89,7 @@ describe("a request that never left", () => {
 
     const all = await Promise.all(Array.from({ length: 5 }, () => failureOf(`http://${address}`)));
 
-    expect(all.map((failure) => failures.includes(failure))).toEqual([true, true, true, true, true]);
+    expect(all.map((failure) => failures.find(failure) !== undefined)).toEqual([true, true, true, true, true]);
   });
 });
 
@@ -101,7 +101,7 @@ describe("a request that was sent", () => {
     const failure = await failureOf(`http://${server.address}`);
 
     expect(failure).toMatchObject({ code: "UND_ERR_SOCKET" });
-    expect(failures.includes(failure)).toBe(false);
+    expect(failures.find(failure) !== undefined).toBe(false);
   });
 
   test("and then reset is not a connect failure, though its code may be that of one", async () => {
@@ -111,7 +111,7 @@ describe("a request that was sent", () => {
     const failure = await failureOf(`http://${server.address}`);
 
     expect(failure).toMatchObject({ code: "ECONNRESET" });
-    expect(failures.includes(failure)).toBe(false);
+    expect(failures.find(failure) !== undefined).toBe(false);
   });
 
   test("and then answered with nonsense is not a connect failure", async () => {
@@ -124,7 +124,7 @@ describe("a request that was sent", () => {
 
     const failure = await failureOf(`http://${server.address}`);
 
-    expect(failures.includes(failure)).toBe(false);
+    expect(failures.find(failure) !== undefined).toBe(false);
   });
 
   test("and then aborted is not a connect failure", async () => {
@@ -140,7 +140,7 @@ describe("a request that was sent", () => {
     await waitFor("the request", () => requests === 1);
     controller.abort(new Error("cancelled"));
 
-    expect(failures.includes(await failing)).toBe(false);
+    expect(failures.find(await failing) !== undefined).toBe(false);
   });
 
   test("and cut off stays told from one that never left at the same time", async () => {
@@ -152,7 +152,7 @@ describe("a request that was sent", () => {
       failureOf(`http://${await whereNothingListens()}`),
     ]);
 
-    expect([failures.includes(sent), failures.includes(unsent)]).toEqual([false, true]);
+    expect([failures.find(sent) !== undefined, failures.find(unsent) !== undefined]).toEqual([false, true]);
   });
 });
 
@@ -165,7 +165,7 @@ describe("listening", () => {
     failures.stop();
     const after = await failureOf(`http://${address}`);
 
-    expect([failures.includes(before), failures.includes(after)]).toEqual([true, false]);
+    expect([failures.find(before) !== undefined, failures.find(after) !== undefined]).toEqual([true, false]);
   });
 
   test("that was stopped does not stop another's", async () => {
@@ -174,7 +174,7 @@ describe("listening", () => {
     new ConnectFailures().stop();
     const failure = await failureOf(`http://${await whereNothingListens()}`);
 
-    expect(failures.includes(failure)).toBe(true);
+    expect(failures.find(failure) !== undefined).toBe(true);
   });
 
   test.each([undefined, null, "ECONNREFUSED", 111, new Error("connect ECONNREFUSED"), {}])(
@@ -183,7 +183,7 @@ describe("listening", () => {
       using failures = listen();
       await failureOf(`http://${await whereNothingListens()}`);
 
-      expect(failures.includes(stranger)).toBe(false);
+      expect(failures.find(stranger) !== undefined).toBe(false);
     },
   );
 });

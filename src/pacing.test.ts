@@ -1,54 +1,13 @@
 import { getEventListeners } from "node:events";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { manualClock, type ManualClock } from "../test/support/manual-clock.ts";
 import { fastClock } from "../test/support/fast-clock.ts";
 import type { Clock } from "./clock.ts";
 import { Pacer, type Place } from "./pacing.ts";
 
 const START_MS = 5_000;
 const WINDOW_MS = 60_000;
-
-interface ManualClock extends Clock {
-  readonly sleepers: () => number;
-  readonly advance: (ms: number) => Promise<void>;
-}
-
-function manualClock(): ManualClock {
-  let nowMs = START_MS;
-  const sleepers = new Set<{ untilMs: number; wake: () => void }>();
-  const wakeNext = (untilMs: number): boolean => {
-    const [next] = [...sleepers].toSorted((left, right) => left.untilMs - right.untilMs);
-    if (next === undefined || next.untilMs > untilMs) return false;
-    nowMs = Math.max(nowMs, next.untilMs);
-    sleepers.delete(next);
-    next.wake();
-    return true;
-  };
-  return {
-    monotonicMs: () => nowMs,
-    unixMs: () => nowMs,
-    async sleep(ms, signal) {
-      signal.throwIfAborted();
-      await new Promise<void>((wake) => {
-        const sleeper = { untilMs: nowMs + ms, wake };
-        sleepers.add(sleeper);
-        signal.addEventListener("abort", () => {
-          sleepers.delete(sleeper);
-          wake();
-        });
-      });
-      signal.throwIfAborted();
-    },
-    sleepers: () => sleepers.size,
-    async advance(ms) {
-      const untilMs = nowMs + ms;
-      await nextTurn();
-      while (wakeNext(untilMs)) await nextTurn();
-      nowMs = untilMs;
-    },
-  };
-}
 
 interface Waiting {
   readonly place: Place;
@@ -65,7 +24,7 @@ interface Queue {
 }
 
 function startQueue(limit: number): Queue {
-  const clock = manualClock();
+  const clock = manualClock(START_MS);
   const pacer = new Pacer(clock, limit, WINDOW_MS);
   const begun: [string, number][] = [];
   return {
@@ -141,7 +100,7 @@ describe("at most the limit begins in any window", () => {
   });
 
   test("also on a clock that wakes sleepers a little early", async () => {
-    const clock = manualClock();
+    const clock = manualClock(START_MS);
     const early: Clock = { ...clock, sleep: (ms, signal) => clock.sleep(Math.max(1, ms - 3), signal) };
     const pacer = new Pacer(early, 1, WINDOW_MS);
     const beginMs: number[] = [];
@@ -558,7 +517,7 @@ describe("whatever comes and goes", () => {
   }
 
   async function goThrough(limit: number, crowd: readonly Visitor[]): Promise<Fate[]> {
-    const clock = manualClock();
+    const clock = manualClock(START_MS);
     const pacer = new Pacer(clock, limit, WINDOW_MS);
     const fates: Fate[] = [];
     const visits: Promise<void>[] = [];

@@ -1,54 +1,13 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { manualClock, type ManualClock } from "../test/support/manual-clock.ts";
 import { fastClock } from "../test/support/fast-clock.ts";
 import { waitFor } from "../test/support/wait-for.ts";
-import type { Clock } from "./clock.ts";
 import { Progress, type ProgressStep } from "./progress.ts";
 
 const INTERVAL_MS = 5_000;
 const A_CALL_MS = 230_000;
 const AN_HOUR_MS = 3_600_000;
-
-interface ManualClock extends Clock {
-  readonly sleepers: () => number;
-  readonly advance: (ms: number) => Promise<void>;
-}
-
-function manualClock(): ManualClock {
-  let nowMs = 0;
-  const sleepers = new Set<{ untilMs: number; wake: () => void }>();
-  const wakeNext = (untilMs: number): boolean => {
-    const [next] = [...sleepers].toSorted((left, right) => left.untilMs - right.untilMs);
-    if (next === undefined || next.untilMs > untilMs) return false;
-    nowMs = next.untilMs;
-    sleepers.delete(next);
-    next.wake();
-    return true;
-  };
-  return {
-    monotonicMs: () => nowMs,
-    unixMs: () => nowMs,
-    async sleep(ms, signal) {
-      signal.throwIfAborted();
-      await new Promise<void>((wake) => {
-        const sleeper = { untilMs: nowMs + ms, wake };
-        sleepers.add(sleeper);
-        signal.addEventListener("abort", () => {
-          sleepers.delete(sleeper);
-          wake();
-        });
-      });
-      signal.throwIfAborted();
-    },
-    sleepers: () => sleepers.size,
-    async advance(ms) {
-      const untilMs = nowMs + ms;
-      while (wakeNext(untilMs)) await nextTurn();
-      nowMs = untilMs;
-    },
-  };
-}
 
 function startProgress(): {
   progress: Progress;

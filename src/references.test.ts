@@ -1,12 +1,19 @@
+import { copyFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ServerError } from "./errors.ts";
-import { ReferenceError, resolveReference } from "./references.ts";
+import { bigJpeg } from "../test/support/big-jpeg.ts";
+import { temporaryDirectory } from "../test/support/temporary-directory.ts";
+import { ReferenceError } from "./errors.ts";
+import { resolveReference } from "./references.ts";
+import type { ReferencePlaces } from "./utils/reference-file.ts";
 
 const PNG_URL = "data:image/png;base64,";
+const NAME = "subject_reference[3].image_file";
+const NOWHERE: ReferencePlaces = { base: resolve("/nowhere"), directories: [], homeDirectory: resolve("/nobody") };
 
-function refusalOf(imageFile: string, position = 0): ServerError {
+async function refusalOf(imageFile: string, places = NOWHERE): Promise<ReferenceError> {
   try {
-    resolveReference(imageFile, position);
+    await resolveReference(imageFile, NAME, places);
   } catch (error) {
     if (error instanceof ReferenceError) return error;
     throw error;
@@ -27,14 +34,27 @@ describe("a reference that MiniMax takes goes to it unchanged", () => {
     "data:image/jpeg;base64,/9j/4AAQ",
     "data:image/png;base64,iVBORw0KGgo=",
     "data:image/webp;base64,UklGRg==",
-  ])("%s", (imageFile) => {
-    expect(resolveReference(imageFile, 0)).toBe(imageFile);
+  ])("%s", async (imageFile) => {
+    expect(await resolveReference(imageFile, NAME, NOWHERE)).toBe(imageFile);
   });
 
-  test("a data URL of one byte less than 10 MB", () => {
+  test("a data URL of one byte less than 10 MB", async () => {
     const imageFile = dataUrlOf(9_999_999);
 
-    expect(resolveReference(imageFile, 0)).toBe(imageFile);
+    expect(await resolveReference(imageFile, NAME, NOWHERE)).toBe(imageFile);
+  });
+});
+
+describe("a local file goes to MiniMax as a data URL", () => {
+  test.each(["face.jpeg", "./face.jpeg", "a-face", "猫.png"])("%s in the base directory", async (imageFile) => {
+    await using directory = await temporaryDirectory();
+    const picture = bigJpeg(2000);
+    await writeFile(join(directory.path, "original"), picture);
+    await copyFile(join(directory.path, "original"), join(directory.path, imageFile));
+
+    expect(await resolveReference(imageFile, NAME, { ...NOWHERE, base: directory.path })).toBe(
+      `data:image/jpeg;base64,${picture.toString("base64")}`,
+    );
   });
 });
 
@@ -46,16 +66,33 @@ describe("anything else is refused", () => {
     ["javascript", "javascript:alert(1)"],
     ["https without a host", "https://"],
     ["https that is no URL", "https://exa mple.com/face.jpg"],
-    ["https behind white space", " https://example.com/face.jpg"],
     ["https with backslashes", "https:\\\\example.com\\face.jpg"],
-    ["nothing", ""],
+  ])("%s", async (_case, imageFile) => {
+    expect((await refusalOf(imageFile)).message).toBe(
+      `${NAME}: "${imageFile}" is not an https:// URL, an image data URL or a file.`,
+    );
+  });
+
+  test.each([
     ["a GIF", "data:image/gif;base64,R0lGODlh"],
     ["an SVG", "data:image/svg+xml;base64,PHN2Zz4="],
     ["HTML", "data:text/html;base64,PGh0bWw+"],
     ["a data URL that is not base64", "data:image/png,%89PNG"],
     ["a data URL with parameters", "data:image/png;name=a;base64,iVBORw0KGgo="],
-  ])("%s", (_case, imageFile) => {
-    expect(refusalOf(imageFile).message).toContain("neither an https:// URL nor an image data URL");
+    ["a data URL in capitals", "DATA:IMAGE/PNG;BASE64,iVBORw0KGgo="],
+  ])("%s", async (_case, imageFile) => {
+    expect((await refusalOf(imageFile)).message).toBe(
+      `${NAME}: the data URL is not a JPEG, PNG or WebP image in base64.`,
+    );
+  });
+
+  test.each([
+    ["https behind white space", " https://example.com/face.jpg"],
+    ["a file that is not there", "face.jpeg"],
+    ["a file URL of what is not there", "file:///nowhere/face.jpeg"],
+    ["nothing", ""],
+  ])("%s, which is no file", async (_case, imageFile) => {
+    expect((await refusalOf(imageFile)).message.startsWith(`${NAME}: `)).toBe(true);
   });
 
   test.each([
@@ -66,34 +103,39 @@ describe("anything else is refused", () => {
     ["padding in the middle", "iV==Rw0K"],
     ["padding alone", "===="],
     ["letters outside ASCII", "ŁŁŁŁ"],
-  ])("a data URL with %s", (_case, encoded) => {
-    expect(refusalOf(PNG_URL + encoded).message).toContain("base64 is not valid");
+  ])("a data URL with %s", async (_case, encoded) => {
+    expect((await refusalOf(PNG_URL + encoded)).message).toContain("base64 is not valid");
   });
 
-  test.each([10_000_000, 10_000_001, 40_000_000])("a data URL of %i bytes", (byteLength) => {
-    expect(refusalOf(dataUrlOf(byteLength)).message).toContain("10 MB or more");
+  test.each([10_000_000, 10_000_001, 40_000_000])("a data URL of %i bytes", async (byteLength) => {
+    expect((await refusalOf(dataUrlOf(byteLength))).message).toContain("10 MB or more");
   });
 });
 
 describe("a refusal", () => {
-  test("names the place in the array, counted from 0", () => {
-    expect(refusalOf("http://example.com", 3).message).toMatch(/^subject_reference\[3\]\.image_file is/);
+  test("begins with the name of the parameter", async () => {
+    expect((await refusalOf("http://example.com")).message.startsWith(`${NAME}: `)).toBe(true);
   });
 
-  test("says what is allowed and that nothing was sent", () => {
-    const { recovery } = refusalOf("http://example.com").facts;
+  test("says what is allowed and that nothing was sent", async () => {
+    const { recovery } = (await refusalOf("http://example.com")).facts;
 
     expect(recovery).toContain("No request was made");
     expect(recovery).toContain("https://");
     expect(recovery).toContain("data:image/png");
+    expect(recovery).toContain("MINIMAX_REFERENCE_DIRS");
     expect(recovery).toContain("10 MB");
   });
 
-  test("does not repeat the picture", () => {
-    expect(refusalOf(`${PNG_URL}${"A".repeat(5000)}!`).message.length).toBeLessThan(200);
+  test("does not repeat the picture", async () => {
+    expect((await refusalOf(`${PNG_URL}${"A".repeat(5000)}!`)).message.length).toBeLessThan(200);
   });
 
-  test("may not be repeated as it is", () => {
-    expect(refusalOf("http://example.com").facts.repeatAfterMs).toBeUndefined();
+  test("quotes a long address in part", async () => {
+    expect((await refusalOf(`http://example.com/${"a".repeat(5000)}`)).message.length).toBeLessThan(200);
+  });
+
+  test("may not be repeated as it is", async () => {
+    expect((await refusalOf("http://example.com")).facts.repeatAfterMs).toBeUndefined();
   });
 });

@@ -208,11 +208,25 @@ describe("real refusals", () => {
     expect(error).toBeInstanceOf(MiniMaxApiError);
     expect(error.message).toContain(API_CODES[code]?.meaning);
     expect(error.message).toContain(words);
-    expect(error.facts).toMatchObject({
-      statusCode: code,
-      traceId: "trace-1",
-      recovery: API_CODES[code]?.recovery,
-    });
+    expect(error.facts).toMatchObject({ statusCode: code, traceId: "trace-1" });
+    expect(error.facts.recovery).toContain(API_CODES[code]?.recovery);
+  });
+
+  test.each([
+    [1004, "api.minimax.io", "api.minimaxi.com", "MINIMAX_API_HOST=cn"],
+    [2049, "api.minimax.io", "api.minimaxi.com", "MINIMAX_API_HOST=cn"],
+    [2049, "api.minimaxi.com", "api.minimax.io", "MINIMAX_API_HOST=global"],
+  ])("code %i from %s names the other region's host, %s", async (code, host, otherHost, setting) => {
+    const { recovery } = errorOf({ ...(await answer({ base_resp: { status_code: code } })), host }).facts;
+
+    expect(recovery).toContain(`asks ${host};`);
+    expect(recovery).toContain(`host is ${otherHost} (${setting})`);
+  });
+
+  test("a code that has nothing to do with the key names no other host", async () => {
+    const { recovery } = errorOf(await answer({ base_resp: { status_code: 1008 } })).facts;
+
+    expect(recovery).toBe(API_CODES[1008]?.recovery);
   });
 
   test("the other envelope, HTTP 401", async () => {
@@ -222,7 +236,8 @@ describe("real refusals", () => {
 
     expect(error).toBeInstanceOf(MiniMaxApiError);
     expect(error.message).toContain("login fail: … (1004)");
-    expect(error.facts).toMatchObject({ statusCode: 1004, recovery: API_CODES[1004]?.recovery });
+    expect(error.facts.statusCode).toBe(1004);
+    expect(error.facts.recovery).toContain(API_CODES[1004]?.recovery);
     expect(error.facts.repeatAfterMs).toBeUndefined();
   });
 

@@ -67,6 +67,7 @@ async function start({
   const filesAtExit: string[] = [];
   await run({
     process,
+    args: [],
     environment: { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_OUTPUT_DIR: directory.path, ...environment },
     workingDirectory: workingDirectory ?? directory.path,
     homeDirectory: directory.path,
@@ -173,7 +174,7 @@ describe("a host that cannot be served", () => {
     ],
   ])("because of %s is told why on stderr, ended with 1, and stdout stays clean", async (_what, environment, words) => {
     await using running = await start({ environment });
-    await waitFor("the log", () => running.process.logged !== "");
+    await waitFor("the exit", () => running.exits.length > 0);
 
     expect(running.exits).toEqual([1]);
     expect(running.process.logged).toMatch(words);
@@ -187,7 +188,7 @@ describe("a host that cannot be served", () => {
       throw new Error("signals are\nnot available");
     };
     await using running = await start({ process });
-    await waitFor("the log", () => process.logged !== "");
+    await waitFor("the exit", () => running.exits.length > 0);
 
     expect(running.exits).toEqual([1]);
     expect(process.logged).toBe("The server cannot start: signals are not available.\n");

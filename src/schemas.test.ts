@@ -22,10 +22,11 @@ describe("the tool's input", () => {
   test("a prompt is enough, and the rest has its documented defaults", () => {
     expect(toolInputSchema.parse({ prompt: PROMPT })).toEqual({
       prompt: PROMPT,
-      aspect_ratio: "1:1",
       n: 1,
       response_format: "base64",
       prompt_optimizer: false,
+      model: "image-01",
+      return_images: false,
     });
   });
 
@@ -39,9 +40,21 @@ describe("the tool's input", () => {
       prompt_optimizer: true,
       subject_reference: [REFERENCE],
       output_dir: "pictures",
+      filename: "hero",
+      model: "image-01",
+      aigc_watermark: false,
+      return_images: true,
     };
 
     expect(toolInputSchema.parse(input)).toEqual(input);
+  });
+
+  test("an exact size and a style are kept as well", () => {
+    const size = { width: 1024, height: 768 };
+    const drawn = { model: "image-01-live", style: { style_type: "水彩", style_weight: 0.5 } };
+
+    expect(accepted(size)).toMatchObject(size);
+    expect(accepted(drawn)).toMatchObject(drawn);
   });
 
   test("unknown keys are kept, so that they can be named", () => {
@@ -207,6 +220,190 @@ describe("output_dir", () => {
   ])("%j is refused", (output_dir, allowed) => {
     expect(refusalOf({ prompt: PROMPT, output_dir }).message).toContain(allowed);
   });
+});
+
+describe("width and height", () => {
+  test.each([512, 520, 1024, 2048])("%i is accepted on both sides", (side) => {
+    expect(accepted({ width: side, height: side })).toMatchObject({ width: side, height: side });
+  });
+
+  test.each([504, 2056, 0, -512, 512.5, "512", null, Infinity])("%s is refused, and the range is named", (side) => {
+    const range = "Invalid value: expected an integer from 512 to 2048";
+
+    expect(refusalOf({ prompt: PROMPT, width: side, height: 512 })).toEqual({ message: range, path: "width" });
+    expect(refusalOf({ prompt: PROMPT, width: 512, height: side })).toEqual({ message: range, path: "height" });
+  });
+
+  test.each([513, 516, 1023, 2047])("%i is refused, because it is no multiple of 8", (side) => {
+    const message = "Invalid value: expected a multiple of 8";
+
+    expect(refusalOf({ prompt: PROMPT, width: side, height: 512 })).toEqual({ message, path: "width" });
+    expect(refusalOf({ prompt: PROMPT, width: 512, height: side })).toEqual({ message, path: "height" });
+  });
+
+  test.each([
+    ["height", { width: 512 }],
+    ["width", { height: 512 }],
+  ])("%s is missed where the other is given alone", (path, input) => {
+    expect(refusalOf({ prompt: PROMPT, ...input })).toEqual({
+      message: "Missing: give width and height together, or neither",
+      path,
+    });
+  });
+
+  test.each(["1:1", "16:9"])("and aspect_ratio %s are refused together", (aspect_ratio) => {
+    expect(refusalOf({ prompt: PROMPT, width: 512, height: 512, aspect_ratio })).toEqual({
+      message: "Not allowed together with width and height: give one or the other",
+      path: "aspect_ratio",
+    });
+  });
+
+  test("are refused with image-01-live, which has aspect_ratio", () => {
+    expect(refusalOf({ prompt: PROMPT, width: 512, height: 512, model: "image-01-live" })).toEqual({
+      message: "Not allowed with image-01-live: use aspect_ratio",
+      path: "width",
+    });
+  });
+});
+
+describe("filename", () => {
+  test.each([
+    "hero",
+    "hero.jpeg",
+    "my hero",
+    "v1.2-final_3",
+    "(1) & more",
+    "~hero",
+    "猫",
+    "κατ",
+    "console",
+    "com10",
+    "auxiliary.con",
+    "x".repeat(60),
+    "é".repeat(60),
+    "猫".repeat(40),
+    "😀".repeat(30),
+  ])("%s is accepted unchanged", (filename) => {
+    expect(accepted({ filename }).filename).toBe(filename);
+  });
+
+  test.each([
+    ["nothing", ""],
+    ["a blank", " "],
+    ["a separator", "a/b"],
+    ["a separator of Windows", "a\\b"],
+    ["the parent directory", ".."],
+    ["a way out", "../hero"],
+    ["a drive", "C:hero"],
+    ["a star", "her*"],
+    ["a question mark", "hero?"],
+    ["a quotation mark", 'her"o'],
+    ["an angle bracket", "<hero>"],
+    ["a pipe", "a|b"],
+    ["a dot in front", ".hero"],
+    ["a dash in front", "-hero"],
+    ["a space in front", " hero"],
+    ["a dot at the end", "hero."],
+    ["a space at the end", "hero "],
+    ["NUL", "he\0ro"],
+    ["a line break", "he\nro"],
+    ["a right-to-left mark", "he\u202ero"],
+    ["half a character", "he\ud800ro"],
+    ["a Windows device", "con"],
+    ["a Windows device in other case", "NUL"],
+    ["a Windows device with an ending", "aux.jpeg"],
+    ["a numbered Windows device", "Com1"],
+    ["a numbered Windows device with a small digit", "lpt²"],
+    ["61 letters", "x".repeat(61)],
+    ["121 bytes", `${"猫".repeat(40)}x`],
+  ])("with %s is refused, and the rule is named", (_case, filename) => {
+    const { message, path } = refusalOf({ prompt: PROMPT, filename });
+
+    expect(path).toBe("filename");
+    expect(message).toContain("expected a plain file name of at most 60 characters and 120 bytes");
+    expect(message).toContain('without / \\ : * ? " < > |');
+  });
+
+  test.each([7, null, ["hero"]])("%j is refused: it has to be text", (filename) => {
+    expect(refusalOf({ prompt: PROMPT, filename }).message).toContain("expected string");
+  });
+});
+
+describe("model", () => {
+  test.each(["image-01", "image-01-live"])("%s is accepted", (model) => {
+    expect(accepted({ model }).model).toBe(model);
+  });
+
+  test.each(["image-02", "IMAGE-01", "", null])("%j is refused, and both choices are named", (model) => {
+    const { message, path } = refusalOf({ prompt: PROMPT, model });
+
+    expect(path).toBe("model");
+    expect(message).toContain('"image-01"');
+    expect(message).toContain('"image-01-live"');
+  });
+
+  test("image-01-live does not draw 21:9", () => {
+    expect(refusalOf({ prompt: PROMPT, model: "image-01-live", aspect_ratio: "21:9" })).toEqual({
+      message: "21:9 is not allowed with image-01-live",
+      path: "aspect_ratio",
+    });
+  });
+
+  test.each(["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16"])("image-01-live draws %s", (aspect_ratio) => {
+    expect(accepted({ model: "image-01-live", aspect_ratio }).aspect_ratio).toBe(aspect_ratio);
+  });
+});
+
+describe("style", () => {
+  const withStyle = (style: unknown): Record<string, unknown> => ({ prompt: PROMPT, model: "image-01-live", style });
+
+  test.each(["漫画", "元气", "中世纪", "水彩"])("%s is accepted, with or without a weight", (style_type) => {
+    expect(accepted(withStyle({ style_type })).style).toEqual({ style_type });
+    expect(accepted(withStyle({ style_type, style_weight: 1 })).style).toEqual({ style_type, style_weight: 1 });
+  });
+
+  test.each([0.01, 0.8, 1])("a weight of %d is accepted", (style_weight) => {
+    expect(accepted(withStyle({ style_type: "漫画", style_weight })).style?.style_weight).toBe(style_weight);
+  });
+
+  test.each([
+    ["another style", { style_type: "comic" }, "style.style_type", "漫画"],
+    ["no style in it", { style_weight: 0.5 }, "style.style_type", "水彩"],
+    ["a weight of 0", { style_type: "漫画", style_weight: 0 }, "style.style_weight", ">0"],
+    ["a weight above 1", { style_type: "漫画", style_weight: 1.1 }, "style.style_weight", "<=1"],
+    ["a weight in words", { style_type: "漫画", style_weight: "0.5" }, "style.style_weight", "expected number"],
+    ["a name alone", "漫画", "style", "expected object"],
+  ])("%s is refused, and what is allowed is said", (_case, style, path, allowed) => {
+    const refusal = refusalOf(withStyle(style));
+
+    expect(refusal.path).toBe(path);
+    expect(refusal.message).toContain(allowed);
+  });
+
+  test.each([{}, { model: "image-01" }])(
+    "is refused with image-01, and the model that has styles is named",
+    (model) => {
+      expect(refusalOf({ prompt: PROMPT, style: { style_type: "漫画" }, ...model })).toEqual({
+        message: "Not allowed with image-01: set model to image-01-live",
+        path: "style",
+      });
+    },
+  );
+});
+
+describe.each(["aigc_watermark", "return_images"])("%s", (name) => {
+  test.each([true, false])("%j is accepted", (value) => {
+    expect(accepted({ [name]: value })).toHaveProperty(name, value);
+  });
+
+  test.each(["true", 1, null])("%j is refused: it has to be a boolean", (value) => {
+    expect(refusalOf({ prompt: PROMPT, [name]: value })).toMatchObject({ path: name });
+    expect(refusalOf({ prompt: PROMPT, [name]: value }).message).toContain("expected boolean");
+  });
+});
+
+test("a watermark is absent when it is not given", () => {
+  expect(accepted({})).not.toHaveProperty("aigc_watermark");
 });
 
 describe("the tool's output", () => {

@@ -64,6 +64,7 @@ async function connect(
     timing: TIMING,
     outputRoot: { base: directory.path, defaultDirectory: directory.path },
     homeDirectory: directory.path,
+    referenceDirectories: [],
     callBudgetMs: 230_000,
     log: (line) => logged.push(line),
   });

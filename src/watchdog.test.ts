@@ -1,47 +1,10 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { manualClock } from "../test/support/manual-clock.ts";
 import { fastClock } from "../test/support/fast-clock.ts";
 import { waitFor } from "../test/support/wait-for.ts";
-import type { Clock } from "./clock.ts";
 import { Watchdog } from "./watchdog.ts";
 
 const LIMIT_MS = 20_000;
-
-interface ManualClock extends Clock {
-  readonly sleepers: () => number;
-  readonly advance: (ms: number) => Promise<void>;
-}
-
-function manualClock(): ManualClock {
-  let nowMs = 0;
-  const sleepers = new Set<{ untilMs: number; wake: () => void }>();
-  return {
-    monotonicMs: () => nowMs,
-    unixMs: () => nowMs,
-    async sleep(ms, signal) {
-      signal.throwIfAborted();
-      await new Promise<void>((wake) => {
-        const sleeper = { untilMs: nowMs + ms, wake };
-        sleepers.add(sleeper);
-        signal.addEventListener("abort", () => {
-          sleepers.delete(sleeper);
-          wake();
-        });
-      });
-      signal.throwIfAborted();
-    },
-    sleepers: () => sleepers.size,
-    async advance(ms) {
-      nowMs += ms;
-      for (const sleeper of sleepers) {
-        if (sleeper.untilMs > nowMs) continue;
-        sleepers.delete(sleeper);
-        sleeper.wake();
-      }
-      await nextTurn();
-    },
-  };
-}
 
 describe("a watchdog", () => {
   test("counts from the moment it is made", async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { codePoints } from "../text.ts";
-import { fileStem, slugOf } from "./file-names.ts";
+import { fileStem, givenStems, promptStems, slugOf } from "./file-names.ts";
 
 const bytesIn = (text: string): number => Buffer.byteLength(text);
 
@@ -144,5 +144,56 @@ describe("fileStem", () => {
 
   test("is different each time", () => {
     expect(new Set(Array.from({ length: 100 }, () => fileStem("a-cat", 1, 1))).size).toBe(100);
+  });
+});
+
+describe("names made of the prompt", () => {
+  test("carry slug, time and index, and are different each time", () => {
+    const nextStem = promptStems("A red fox!", 1_700_000_000_123)(2);
+    const stems = [nextStem(), nextStem(), nextStem()];
+
+    for (const stem of stems) expect(stem).toMatch(/^A-red-fox-1700000000123-2-[0-9a-f]{8}$/);
+    expect(new Set(stems).size).toBe(3);
+  });
+});
+
+describe("names that were asked for", () => {
+  const stemsOf = (nextStem: () => string, count: number): string[] => Array.from({ length: count }, () => nextStem());
+
+  test("are plain for one image, and numbered from 2 when they are taken", () => {
+    expect(stemsOf(givenStems("hero", 1)(1), 4)).toEqual(["hero", "hero-2", "hero-3", "hero-4"]);
+  });
+
+  test("are numbered by the images when there are several", () => {
+    const stems = givenStems("hero", 3);
+
+    expect([1, 2, 3].map((index) => stems(index)())).toEqual(["hero-1", "hero-2", "hero-3"]);
+  });
+
+  test("go on after the last image's number where one is taken", () => {
+    const second = givenStems("hero", 3)(2);
+
+    expect(stemsOf(second, 3)).toEqual(["hero-2", "hero-4", "hero-5"]);
+  });
+
+  test("are never proposed twice, whatever order the images are saved in", () => {
+    const stems = givenStems("hero", 3);
+    const nextStems = [stems(3), stems(1), stems(2)];
+    const proposed = [0, 1, 2].flatMap(() => nextStems.map((nextStem) => nextStem()));
+
+    expect(new Set(proposed).size).toBe(9);
+  });
+
+  test.each([
+    ["hero.jpeg", "hero"],
+    ["hero.JPG", "hero"],
+    ["hero.png", "hero"],
+    ["hero.webp", "hero"],
+    ["hero.gif", "hero.gif"],
+    ["v1.2", "v1.2"],
+    ["jpeg", "jpeg"],
+    ["hero.png.jpeg", "hero.png"],
+  ])("lose an image ending, because the bytes decide it: %s gives %s", (filename, stem) => {
+    expect(givenStems(filename, 1)(1)()).toBe(stem);
   });
 });

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { OutputDirectoryError } from "../errors.ts";
-import { chooseOutputRoot, expandHome, isInside, resolveOutputDirectory } from "./output-directory.ts";
+import { canBeWritten, chooseOutputRoot, expandHome, isInside, resolveOutputDirectory } from "./output-directory.ts";
 
 const isWindows = process.platform === "win32";
 
@@ -626,7 +626,7 @@ describe("the place for files", () => {
         homeDirectory: home,
         systemDirectories: [],
       }),
-    ).toEqual({ base: pictures, defaultDirectory: pictures });
+    ).toMatchObject({ base: pictures, defaultDirectory: pictures });
   });
 
   test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")])(
@@ -639,9 +639,24 @@ describe("the place for files", () => {
 
       expect(
         await chooseOutputRoot({ configured: undefined, workingDirectory, homeDirectory: home, systemDirectories }),
-      ).toEqual({ base: pictures, defaultDirectory: pictures });
+      ).toMatchObject({ base: pictures, defaultDirectory: pictures });
     },
   );
+
+  test("comes with a sentence for the person when nobody chose it", async () => {
+    const workingDirectory = nodePath.parse(process.cwd()).root;
+
+    const { notice } = await chooseOutputRoot({
+      configured: undefined,
+      workingDirectory,
+      homeDirectory: home,
+      systemDirectories: [],
+    });
+
+    expect(notice).toBe(
+      `The server was started in ${workingDirectory}, which is no place to save, so files go to ${pictures}. MINIMAX_OUTPUT_DIR sets another place.`,
+    );
+  });
 
   test("is not moved because the working directory's name begins like the system directory's", async () => {
     await using directory = await temporaryDirectory();
@@ -670,7 +685,7 @@ describe("the place for files", () => {
         homeDirectory: home,
         systemDirectories: [],
       }),
-    ).toEqual({ base: pictures, defaultDirectory: pictures });
+    ).toMatchObject({ base: pictures, defaultDirectory: pictures });
     expect(await exists(workingDirectory)).toBe(false);
   });
 
@@ -692,5 +707,44 @@ describe("the place for files", () => {
     );
 
     expect(chosen.base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
+  });
+});
+
+describe("whether a directory can be written", () => {
+  test("is yes for one that exists, and nothing stays behind", async () => {
+    await using directory = await temporaryDirectory();
+
+    expect(await canBeWritten(directory.path)).toBe(true);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("is asked of the nearest one that exists, and none is created", async () => {
+    await using directory = await temporaryDirectory();
+
+    expect(await canBeWritten(join(directory.path, "not", "there", "yet"))).toBe(true);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("is no for a file and for what would lie below it", async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, "file");
+    await writeFile(file, "kept");
+
+    expect(await canBeWritten(file)).toBe(false);
+    expect(await canBeWritten(join(file, "below"))).toBe(false);
+    expect(await readFile(file, "utf8")).toBe("kept");
+  });
+
+  test("is no for a link that leads nowhere", async () => {
+    await using directory = await temporaryDirectory();
+    const dangling = join(directory.path, "link");
+    await symlink(join(directory.path, "nowhere"), dangling, "junction");
+
+    expect(await canBeWritten(dangling)).toBe(false);
+    expect(await readdir(directory.path)).toEqual(["link"]);
+  });
+
+  test.runIf(process.platform === "linux")("is no where the filesystem takes no files", async () => {
+    expect(await canBeWritten("/proc")).toBe(false);
   });
 });

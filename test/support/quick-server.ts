@@ -6,6 +6,7 @@ import { fastClock } from "./fast-clock.ts";
 
 await run({
   process,
+  args: process.argv.slice(2),
   environment: process.env,
   workingDirectory: process.cwd(),
   homeDirectory: homedir(),

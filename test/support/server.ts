@@ -137,6 +137,7 @@ export async function startServer({
     timing,
     outputRoot: { base: directory.path, defaultDirectory: directory.path },
     homeDirectory: directory.path,
+    referenceDirectories: [],
     callBudgetMs,
     log,
   });

@@ -1,0 +1,183 @@
+import { once } from "node:events";
+import { readdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporaryDirectory } from "../test/support/temporary-directory.ts";
+import { check, type CheckReport } from "./check.ts";
+import { MiniMaxClient } from "./client.ts";
+import { systemClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { Pacer } from "./pacing.ts";
+import { DEFAULT_POLICY } from "./retry.ts";
+import type { OutputRoot } from "./utils/output-directory.ts";
+
+const KEY = "sk-api-0123456789abcdef";
+const NOBODY_ABORTS = new AbortController().signal;
+
+interface Api extends AsyncDisposable {
+  readonly url: string;
+  readonly requests: readonly string[];
+}
+
+async function api(status: number | undefined): Promise<Api> {
+  const requests: string[] = [];
+  const server = createServer(({ method = "", url = "", headers }, response) => {
+    requests.push(`${method} ${url} ${headers.authorization ?? "without a key"}`);
+    if (status !== undefined) response.writeHead(status).end();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The server has no port.");
+  return {
+    url: `http://127.0.0.1:${String(address.port)}`,
+    requests,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+function checked(
+  outputRoot: OutputRoot,
+  config: Partial<Config> & Pick<Config, "apiHost">,
+  signal = NOBODY_ABORTS,
+): Promise<CheckReport> {
+  const whole: Config = {
+    apiKey: KEY,
+    outputDirectory: undefined,
+    callBudgetMs: 230_000,
+    requestsPerMinute: 10,
+    referenceDirectories: [],
+    proxies: undefined,
+    ...config,
+  };
+  const timing = { clock: systemClock, random: () => 0, policy: DEFAULT_POLICY };
+  const pacer = new Pacer(systemClock, whole.requestsPerMinute, 60_000);
+  return check(whole, outputRoot, new MiniMaxClient(whole.apiKey, whole.apiHost, timing, pacer), signal);
+}
+
+function lineOf({ text }: CheckReport, term: string): string {
+  const line = text.split("\n").find((candidate) => candidate.startsWith(term));
+  if (line === undefined) throw new Error(`Nothing is said about ${term}.`);
+  return line.slice(term.length).trim();
+}
+
+describe("a check where everything works", () => {
+  test("says what is configured, costs nothing and creates nothing", async () => {
+    await using host = await api(404);
+    await using directory = await temporaryDirectory();
+    const output = join(directory.path, "output");
+
+    const report = await checked({ base: directory.path, defaultDirectory: output }, { apiHost: host.url });
+
+    expect(report.text.split("\n")).toEqual([
+      "API key            sk-a…cdef",
+      `API host           ${host.url} can be reached (HTTP 404)`,
+      `Output directory   ${output} can be written`,
+      `Base directory     ${directory.path}`,
+      `Reference images   ${directory.path}`,
+      "Proxy              none",
+      "Limits             230000 ms a call, 10 requests a minute",
+    ]);
+    expect(report.isGood).toBe(true);
+    expect(host.requests).toEqual(["HEAD / without a key"]);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test.each([200, 302, 401, 500])("counts any answer of the host, HTTP %i as well", async (status) => {
+    await using host = await api(status);
+    await using directory = await temporaryDirectory();
+
+    const report = await checked({ base: directory.path, defaultDirectory: directory.path }, { apiHost: host.url });
+
+    expect(lineOf(report, "API host")).toContain(`can be reached (HTTP ${String(status)})`);
+    expect(report.isGood).toBe(true);
+  });
+
+  test("names further directories, the proxy without its password, no limit, and the notice", async () => {
+    await using host = await api(404);
+    await using directory = await temporaryDirectory();
+    const root = { base: directory.path, defaultDirectory: directory.path, notice: "Files go elsewhere." };
+
+    const report = await checked(root, {
+      apiHost: host.url,
+      requestsPerMinute: 0,
+      referenceDirectories: ["/srv/faces", "/srv/more"],
+      proxies: { https: "http://ada:secret@proxy.example:3128", http: undefined, none: "" },
+    });
+
+    expect(lineOf(report, "Reference images")).toBe(`${directory.path}, /srv/faces, /srv/more`);
+    expect(lineOf(report, "Proxy")).toBe("http://proxy.example:3128/");
+    expect(lineOf(report, "Limits")).toContain("any number of requests a minute");
+    expect(lineOf(report, "Note")).toBe("Files go elsewhere.");
+    expect(report.text).not.toContain("secret");
+  });
+
+  test.each(["k", "fifteen-letters"])("shows nothing of a key as short as %s", async (apiKey) => {
+    await using host = await api(404);
+    await using directory = await temporaryDirectory();
+    const root = { base: directory.path, defaultDirectory: directory.path };
+
+    expect(lineOf(await checked(root, { apiHost: host.url, apiKey }), "API key")).toBe(
+      "present, too short to show a part of it",
+    );
+  });
+
+  test("never shows the whole key", async () => {
+    await using host = await api(404);
+    await using directory = await temporaryDirectory();
+    const root = { base: directory.path, defaultDirectory: directory.path };
+
+    const { text } = await checked(root, { apiHost: host.url, apiKey: "0123456789abcdef" });
+
+    expect(text).toContain("0123…cdef");
+    expect(text).not.toContain("56789");
+  });
+});
+
+describe("a check fails", () => {
+  test("where nothing listens, and says so", async () => {
+    await using directory = await temporaryDirectory();
+    const root = { base: directory.path, defaultDirectory: directory.path };
+    const host = await api(404);
+    await host[Symbol.asyncDispose]();
+
+    const report = await checked(root, { apiHost: host.url });
+
+    expect(lineOf(report, "API host")).toBe(
+      `${host.url} cannot be reached: Could not connect to ${new URL(host.url).host} (ECONNREFUSED).`,
+    );
+    expect(lineOf(report, "Output directory")).toContain("can be written");
+    expect(report.isGood).toBe(false);
+  });
+
+  test("when the host does not answer in time", async () => {
+    await using host = await api(undefined);
+    await using directory = await temporaryDirectory();
+    const root = { base: directory.path, defaultDirectory: directory.path };
+    const timeUp = new AbortController();
+    const checking = checked(root, { apiHost: host.url }, timeUp.signal);
+
+    timeUp.abort(new Error("no answer within 10 s"));
+
+    expect(lineOf(await checking, "API host")).toBe(`${host.url} cannot be reached: no answer within 10 s`);
+    expect((await checking).isGood).toBe(false);
+  });
+
+  test("where the directory cannot be written, and says so", async () => {
+    await using host = await api(404);
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, "file");
+    await writeFile(file, "");
+
+    const report = await checked({ base: file, defaultDirectory: file }, { apiHost: host.url });
+
+    expect(lineOf(report, "Output directory")).toBe(`${file} cannot be written`);
+    expect(lineOf(report, "API host")).toContain("can be reached");
+    expect(report.isGood).toBe(false);
+  });
+});

@@ -1,0 +1,229 @@
+import { execFile } from "node:child_process";
+import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { bigJpeg } from "../../test/support/big-jpeg.ts";
+import { ReferenceError } from "../errors.ts";
+import { readReferenceFile } from "./reference-file.ts";
+
+const isWindows = process.platform === "win32";
+const NAME = "subject_reference[0].image_file";
+const PICTURE = bigJpeg(3000);
+const DATA_URL = `data:image/jpeg;base64,${PICTURE.toString("base64")}`;
+
+interface Room extends AsyncDisposable {
+  readonly base: string;
+  readonly faces: string;
+  readonly home: string;
+  readonly outside: string;
+  readonly read: (imageFile: string) => Promise<string>;
+  readonly refusal: (imageFile: string) => Promise<string>;
+}
+
+async function room(): Promise<Room> {
+  const directory = await temporaryDirectory();
+  const base = join(directory.path, "base");
+  const faces = join(directory.path, "faces");
+  const home = join(base, "home");
+  const outside = join(directory.path, "outside");
+  for (const path of [base, faces, home, outside, join(base, "deep")]) await mkdir(path);
+  for (const path of [base, faces, home, outside, join(base, "deep")])
+    await writeFile(join(path, "face.jpeg"), PICTURE);
+  const places = { base, directories: [join(directory.path, "gone"), faces], homeDirectory: home };
+  const read = (imageFile: string): Promise<string> => readReferenceFile(imageFile, NAME, places);
+  return {
+    base,
+    faces,
+    home,
+    outside,
+    read,
+    refusal: (imageFile) => refusalOf(read(imageFile)),
+    [Symbol.asyncDispose]: () => Promise.resolve(directory[Symbol.asyncDispose]()),
+  };
+}
+
+async function refusalOf(reading: Promise<string>): Promise<string> {
+  try {
+    await reading;
+  } catch (error) {
+    if (error instanceof ReferenceError) return error.message;
+    throw error;
+  }
+  throw new Error("The file was accepted.");
+}
+
+describe("a reference image is read", () => {
+  test("from a path relative to the base", async () => {
+    await using place = await room();
+
+    for (const path of ["face.jpeg", "./face.jpeg", "deep/face.jpeg", "deep/../face.jpeg"]) {
+      expect(await place.read(path)).toBe(DATA_URL);
+    }
+  });
+
+  test("from an absolute path", async () => {
+    await using place = await room();
+
+    expect(await place.read(join(place.base, "face.jpeg"))).toBe(DATA_URL);
+  });
+
+  test("from a file URL", async () => {
+    await using place = await room();
+    const spaced = join(place.base, "a face & more 100%.jpeg");
+    await writeFile(spaced, PICTURE);
+
+    expect(await place.read(pathToFileURL(join(place.base, "face.jpeg")).href)).toBe(DATA_URL);
+    expect(await place.read(pathToFileURL(spaced).href.replace("file:", "FILE:"))).toBe(DATA_URL);
+  });
+
+  test("from a path below the home directory", async () => {
+    await using place = await room();
+
+    expect(await place.read("~/face.jpeg")).toBe(DATA_URL);
+  });
+
+  test("from a directory of MINIMAX_REFERENCE_DIRS, although another one is gone", async () => {
+    await using place = await room();
+
+    expect(await place.read(join(place.faces, "face.jpeg"))).toBe(DATA_URL);
+    expect(await place.read("../faces/face.jpeg")).toBe(DATA_URL);
+  });
+
+  test.skipIf(isWindows)("through a link that stays inside", async () => {
+    await using place = await room();
+    await symlink(join(place.base, "deep", "face.jpeg"), join(place.base, "link.jpeg"));
+    await symlink(join(place.faces, "face.jpeg"), join(place.base, "other.jpeg"));
+
+    expect(await place.read("link.jpeg")).toBe(DATA_URL);
+    expect(await place.read("other.jpeg")).toBe(DATA_URL);
+  });
+
+  test("in a base that is itself behind a link", async () => {
+    await using place = await room();
+    const base = join(place.outside, "link");
+    await symlink(place.base, base, "junction");
+
+    expect(await readReferenceFile("face.jpeg", NAME, { base, directories: [], homeDirectory: place.home })).toBe(
+      DATA_URL,
+    );
+  });
+
+  test.each(["jpeg", "png", "webp"] as const)("as %s by its leading bytes, whatever its name says", async (format) => {
+    await using place = await room();
+    const picture = await sharp({ create: { width: 8, height: 8, channels: 3, background: "tomato" } })
+      .toFormat(format)
+      .toBuffer();
+    await writeFile(join(place.base, "picture.txt"), picture);
+
+    expect(await place.read("picture.txt")).toBe(`data:image/${format};base64,${picture.toString("base64")}`);
+  });
+
+  test("with one byte less than 10 MB", async () => {
+    await using place = await room();
+    await writeFile(join(place.base, "big.jpeg"), bigJpeg(9_999_999));
+
+    expect((await place.read("big.jpeg")).length).toBe("data:image/jpeg;base64,".length + 13_333_332);
+  });
+});
+
+describe("nothing is read", () => {
+  test("outside the allowed directories, and they are named", async () => {
+    await using place = await room();
+    const outside = join(place.outside, "face.jpeg");
+
+    for (const path of [outside, relative(place.base, outside), pathToFileURL(outside).href]) {
+      const message = await place.refusal(path);
+
+      expect(message).toContain(`${NAME}: ${outside} is outside the directories that may be read`);
+      expect(message).toContain(place.base);
+      expect(message).toContain(place.faces);
+    }
+  });
+
+  test("in a directory whose name begins like the base's", async () => {
+    await using place = await room();
+    await mkdir(`${place.base}-other`);
+    await writeFile(join(`${place.base}-other`, "face.jpeg"), PICTURE);
+
+    expect(await place.refusal("../base-other/face.jpeg")).toContain("is outside");
+  });
+
+  test.skipIf(isWindows)("through a link to a file outside", async () => {
+    await using place = await room();
+    await symlink(join(place.outside, "face.jpeg"), join(place.base, "link.jpeg"));
+
+    expect(await place.refusal("link.jpeg")).toContain("is outside");
+  });
+
+  test("through a link to a directory outside", async () => {
+    await using place = await room();
+    await symlink(place.outside, join(place.base, "link"), "junction");
+
+    expect(await place.refusal("link/face.jpeg")).toContain("is outside");
+  });
+
+  test("that is not there", async () => {
+    await using place = await room();
+
+    expect(await place.refusal("none.jpeg")).toBe(`${NAME}: ${join(place.base, "none.jpeg")} cannot be read (ENOENT).`);
+  });
+
+  test.skipIf(isWindows)("that is a directory", async () => {
+    await using place = await room();
+
+    expect(await place.refusal("deep")).toBe(`${NAME}: ${join(place.base, "deep")} is not a regular file.`);
+    expect(await place.refusal("")).toBe(`${NAME}: ${place.base} is not a regular file.`);
+  });
+
+  test.runIf(process.platform === "linux")("from a pipe, and nobody waits for its other end", async () => {
+    await using place = await room();
+    const pipe = join(place.base, "pipe.jpeg");
+    await promisify(execFile)("mkfifo", [pipe]);
+
+    expect(await place.refusal("pipe.jpeg")).toBe(`${NAME}: ${pipe} is not a regular file.`);
+  });
+
+  test("with 10 MB or more", async () => {
+    await using place = await room();
+    const path = join(place.base, "face.jpeg");
+    await truncate(path, 10_000_000);
+
+    expect(await place.refusal("face.jpeg")).toBe(`${NAME}: ${path} has 10 MB or more.`);
+  });
+
+  test.each([
+    ["empty", Buffer.alloc(0)],
+    ["text", Buffer.from("root:x:0:0:root:/root:/bin/sh\n")],
+    ["a GIF", Buffer.from("GIF89a\x01\0\x01\0\x80\0\0", "latin1")],
+    ["a JPEG that ends before its size", PICTURE.subarray(0, 20)],
+  ])("that is %s instead of an image", async (_case, bytes) => {
+    await using place = await room();
+    const path = join(place.base, "odd.jpeg");
+    await writeFile(path, bytes);
+
+    expect(await place.refusal("odd.jpeg")).toBe(`${NAME}: ${path} is not a JPEG, PNG or WebP image.`);
+  });
+
+  test("with a NUL character in its path", async () => {
+    await using place = await room();
+
+    expect(await place.refusal("face.jpeg\0.png")).toBe(`${NAME}: holds a NUL character.`);
+    expect(await place.refusal(`${pathToFileURL(place.base).href}/face%00.jpeg`)).toContain("cannot be read");
+  });
+
+  test.each(["file:///a%2Fb.jpeg", "file://%"])("from %s, which is no file URL of this machine", async (imageFile) => {
+    await using place = await room();
+
+    expect(await place.refusal(imageFile)).toBe(`${NAME}: ${imageFile} is no file URL of this machine.`);
+  });
+
+  test.skipIf(isWindows)("from another machine", async () => {
+    await using place = await room();
+
+    expect(await place.refusal("file://server/share/face.jpeg")).toContain("is no file URL of this machine");
+  });
+});

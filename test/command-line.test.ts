@@ -1,0 +1,175 @@
+import { readdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { name, version } from "../package.json";
+import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
+import { closedHost, startConnectProxy } from "./support/connect-proxy.ts";
+import { StdioTransport } from "./support/stdio-transport.ts";
+import { temporaryDirectory } from "./support/temporary-directory.ts";
+
+const VARIABLES = [
+  "MINIMAX_API_KEY",
+  "MINIMAX_OUTPUT_DIR",
+  "MINIMAX_API_HOST",
+  "MINIMAX_TIMEOUT_MS",
+  "MINIMAX_RPM",
+  "MINIMAX_REFERENCE_DIRS",
+  "HTTPS_PROXY",
+  "HTTP_PROXY",
+  "NO_PROXY",
+];
+
+interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function runIn(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js"), ...args], { env, cwd });
+  const { code } = await transport.exited;
+  return { code, stdout: transport.stdout, stderr: transport.stderr };
+}
+
+describe("without a key and without leaving a file,", () => {
+  test.each(["--help", "-h"])("%s lists every option and every variable", async (flag) => {
+    await using directory = await temporaryDirectory();
+
+    const { code, stdout, stderr } = await runIn(directory.path, [flag]);
+
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    for (const word of ["--check", "--help", "--version", ...VARIABLES]) expect(stdout).toContain(word);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test.each(["--version", "-v"])("%s says name and version", async (flag) => {
+    await using directory = await temporaryDirectory();
+
+    const run = await runIn(directory.path, [flag]);
+
+    expect(run).toEqual({ code: 0, stdout: `${name} ${version}\n`, stderr: "" });
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test.each([
+    ["an unknown flag", ["--frobnicate"], "--frobnicate"],
+    ["an unknown letter", ["-x"], "-x"],
+    ["a word", ["serve"], "serve"],
+    ["an unknown flag beside a known one", ["--help", "--frobnicate"], "--frobnicate"],
+    ["a flag with a value it does not take", ["--check=yes"], "--check=yes"],
+  ])("%s is named on stderr and ends with 2", async (_, args, word) => {
+    await using directory = await temporaryDirectory();
+
+    const { code, stdout, stderr } = await runIn(directory.path, args);
+
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain(`: ${word}.`);
+    expect(stderr).toContain("--help");
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("--check says how to set the key and ends with 1", async () => {
+    await using api = await startStandIn();
+    await using directory = await temporaryDirectory();
+
+    const { code, stderr } = await runIn(directory.path, ["--check"], { MINIMAX_API_HOST: api.url });
+
+    expect(code).toBe(1);
+    expect(stderr).toContain("MINIMAX_API_KEY is required");
+    expect(api.requests).toHaveLength(0);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+});
+
+describe("--check", () => {
+  test("says what is configured and that it works, masks the key and asks for no picture", async () => {
+    await using api = await startStandIn();
+    await using directory = await temporaryDirectory();
+    const pictures = join(directory.path, "pictures", "of-cats");
+
+    const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
+      MINIMAX_API_KEY: STAND_IN_KEY,
+      MINIMAX_API_HOST: api.url,
+      MINIMAX_OUTPUT_DIR: pictures,
+    });
+
+    expect(code).toBe(0);
+    expect(stdout).toContain(`${STAND_IN_KEY.slice(0, 4)}…${STAND_IN_KEY.slice(-4)}`);
+    expect(stdout).toContain(`${api.url} can be reached`);
+    expect(stdout).toContain(`${pictures} can be written`);
+    expect(stdout + stderr).not.toContain(STAND_IN_KEY);
+    expect(stdout + stderr).not.toContain(STAND_IN_KEY.slice(4, -4));
+    expect(api.requests).toHaveLength(0);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("shows nothing of a short key", async () => {
+    await using api = await startStandIn();
+    await using directory = await temporaryDirectory();
+
+    const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
+      MINIMAX_API_KEY: "xyz-98765",
+      MINIMAX_API_HOST: api.url,
+    });
+
+    expect(code).toBe(0);
+    expect(stdout).toContain("API key            present");
+    expect(stdout + stderr).not.toMatch(/xyz|765/);
+  });
+
+  test("says that a host where nothing listens cannot be reached, and ends with 1", async () => {
+    await using directory = await temporaryDirectory();
+    const host = `http://${await closedHost()}`;
+
+    const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
+      MINIMAX_API_KEY: STAND_IN_KEY,
+      MINIMAX_API_HOST: host,
+    });
+
+    expect(code).toBe(1);
+    expect(stdout).toContain(`${host} cannot be reached`);
+    expect(stdout).toContain("can be written");
+    expect(stdout + stderr).not.toContain(STAND_IN_KEY);
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test.each([
+    ["is a file", []],
+    ["lies below a file", ["sub", "directory"]],
+  ])("says that an output directory that %s cannot be written, and ends with 1", async (_, below) => {
+    await using api = await startStandIn();
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, "file");
+    await writeFile(file, "mine");
+
+    const { code, stdout } = await runIn(directory.path, ["--check"], {
+      MINIMAX_API_KEY: STAND_IN_KEY,
+      MINIMAX_API_HOST: api.url,
+      MINIMAX_OUTPUT_DIR: join(file, ...below),
+    });
+
+    expect(code).toBe(1);
+    expect(stdout).toContain(`${join(file, ...below)} cannot be written`);
+    expect(stdout).toContain(`${api.url} can be reached`);
+    expect(await readdir(directory.path)).toEqual(["file"]);
+  });
+
+  test("asks through the proxy and shows it without its password", async () => {
+    await using api = await startStandIn();
+    await using proxy = await startConnectProxy();
+    await using directory = await temporaryDirectory();
+
+    const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
+      MINIMAX_API_KEY: STAND_IN_KEY,
+      MINIMAX_API_HOST: api.url,
+      HTTP_PROXY: `http://anna:s3cret@${proxy.host}`,
+    });
+
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Proxy              ${proxy.url}`);
+    expect(stdout + stderr).not.toContain("s3cret");
+    expect(proxy.tunnels.map(({ target }) => target)).toEqual([new URL(api.url).host]);
+  });
+});

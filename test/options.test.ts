@@ -1,0 +1,306 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { type CallToolResult, CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { toolOutputSchema } from "../src/schemas.ts";
+import { refuse } from "../stand-in/behaviours.ts";
+import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
+import { bigJpeg } from "./support/big-jpeg.ts";
+import { assertOnlyJsonRpc, spawnServer, textOf } from "./support/server.ts";
+import { StdioTransport } from "./support/stdio-transport.ts";
+import { temporaryDirectory } from "./support/temporary-directory.ts";
+
+const COMMON = { prompt: "a cat", response_format: "base64", n: 1, prompt_optimizer: false } as const;
+
+describe("width and height", () => {
+  test.each([
+    [1000, 520],
+    [512, 2048],
+  ])("of %i and %i are the pixels on the disk, and no aspect ratio is sent", async (width, height) => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", width, height });
+
+    const { images, file_paths } = toolOutputSchema.parse(result.structuredContent);
+    expect(images).toMatchObject([{ width, height }]);
+    expect(textOf(result)).toContain(`${String(width)}x${String(height)} pixels`);
+    expect(await sharp(file_paths[0]).metadata()).toMatchObject({ width, height, format: "jpeg" });
+    expect(api.requests.map(({ body }) => body)).toStrictEqual([{ ...COMMON, model: "image-01", width, height }]);
+  });
+});
+
+describe("filename", () => {
+  test("names the file of one picture, and is not sent", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", filename: "hero" });
+
+    expectPaths(result, [join(server.outputDir, "hero.jpeg")]);
+    expect(await readdir(server.outputDir)).toEqual(["hero.jpeg"]);
+    expect(await readFile(join(server.outputDir, "hero.jpeg"))).toEqual(api.pictures[0]);
+    expect(api.requests.map(({ body }) => body)).toStrictEqual([{ ...COMMON, model: "image-01", aspect_ratio: "1:1" }]);
+  });
+
+  test("is numbered for several pictures, in their order", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", filename: "hero", n: 3 });
+
+    const paths = [1, 2, 3].map((number) => join(server.outputDir, `hero-${String(number)}.jpeg`));
+    expectPaths(result, paths);
+    expect(await Promise.all(paths.map((path) => readFile(path)))).toEqual(api.pictures);
+  });
+
+  test("that is taken goes on with the next free number and overwrites nothing", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+    await writeFile(join(server.outputDir, "hero.jpeg"), "mine");
+    await writeFile(join(server.outputDir, "hero-2.jpeg"), "mine too");
+
+    const one = await server.generate({ prompt: "a cat", filename: "hero" });
+    const two = await server.generate({ prompt: "a cat", filename: "hero", n: 2 });
+
+    expectPaths(one, [join(server.outputDir, "hero-3.jpeg")]);
+    const { file_paths } = toolOutputSchema.parse(two.structuredContent);
+    expect(file_paths).toEqual([join(server.outputDir, "hero-1.jpeg"), join(server.outputDir, "hero-4.jpeg")]);
+    expect(await readFile(join(server.outputDir, "hero.jpeg"), "utf8")).toBe("mine");
+    expect(await readFile(join(server.outputDir, "hero-2.jpeg"), "utf8")).toBe("mine too");
+    expect(await readdir(server.outputDir)).toHaveLength(5);
+  });
+
+  test("with the ending of another format gets the one of the bytes", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", filename: "hero.png" });
+
+    expectPaths(result, [join(server.outputDir, "hero.jpeg")]);
+    expect(await sharp(join(server.outputDir, "hero.jpeg")).metadata()).toMatchObject({ format: "jpeg" });
+  });
+
+  test("of ten calls at once gives ten files", async () => {
+    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(5000)) });
+    await using server = await spawnServer({ api, env: { MINIMAX_RPM: "0" } });
+
+    const results = await Promise.all(
+      Array.from({ length: 10 }, () => server.generate({ prompt: "a cat", filename: "hero" })),
+    );
+
+    const paths = results.flatMap((result) => toolOutputSchema.parse(result.structuredContent).file_paths);
+    const names = ["hero.jpeg", ...[2, 3, 4, 5, 6, 7, 8, 9, 10].map((number) => `hero-${String(number)}.jpeg`)];
+    expect(paths.toSorted()).toEqual(names.map((name) => join(server.outputDir, name)).sort());
+    expect((await readdir(server.outputDir)).sort()).toEqual(names.toSorted());
+    const contents = await Promise.all(paths.map((path) => readFile(path)));
+    expect(contents.sort((a, b) => a.compare(b))).toEqual(api.pictures.toSorted((a, b) => a.compare(b)));
+  });
+});
+
+describe("model and style", () => {
+  test.each([
+    ["without a style", {}],
+    ["with a style", { style: { style_type: "水彩" } }],
+    ["with a style and its weight", { style: { style_type: "漫画", style_weight: 0.5 } }],
+  ])("of image-01-live are sent as given, %s", async (_, style) => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", model: "image-01-live", aspect_ratio: "16:9", ...style });
+
+    expect(result.structuredContent).toMatchObject({ saved_count: 1, images: [{ width: 1280, height: 720 }] });
+    expect(textOf(result)).toContain("1280x720 pixels");
+    expect(api.requests.map(({ body }) => body)).toStrictEqual([
+      { ...COMMON, model: "image-01-live", aspect_ratio: "16:9", ...style },
+    ]);
+  });
+});
+
+describe("aigc_watermark", () => {
+  test.each([{ aigc_watermark: true }, { aigc_watermark: false }, {}])("is sent only when given: %o", async (given) => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    await server.generate({ prompt: "a cat", ...given });
+
+    expect(api.requests.map(({ body }) => body)).toStrictEqual([
+      { ...COMMON, model: "image-01", aspect_ratio: "1:1", ...given },
+    ]);
+  });
+});
+
+describe("return_images", () => {
+  test.each(["base64", "url"])("returns the files' bytes in order, delivered as %s", async (response_format) => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", n: 3, return_images: true, response_format });
+
+    const output = toolOutputSchema.parse(result.structuredContent);
+    expect(output).not.toHaveProperty("warnings");
+    expect(result.content.map(({ type }) => type)).toEqual(["text", "image", "image", "image"]);
+    expect(imagesIn(result)).toEqual(
+      await Promise.all(
+        output.file_paths.map(async (path) => ({ data: await readFile(path, "base64"), mimeType: "image/jpeg" })),
+      ),
+    );
+    expect(JSON.stringify(api.requests[0]?.body)).not.toContain("return_images");
+  });
+
+  test("leaves out what does not fit into 1 MB, and names it", async () => {
+    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(300_000)) });
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", n: 4, return_images: true });
+
+    const { file_paths, saved_count, warnings } = toolOutputSchema.parse(result.structuredContent);
+    expect(saved_count).toBe(4);
+    expect(imagesIn(result).map(({ data }) => data)).toEqual(
+      await Promise.all(file_paths.slice(0, 2).map((path) => readFile(path, "base64"))),
+    );
+    expect(warnings).toHaveLength(1);
+    for (const path of file_paths.slice(2)) expect(warnings?.[0]).toContain(path);
+    for (const path of file_paths.slice(0, 2)) expect(warnings?.[0]).not.toContain(path);
+    expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
+    expect(Buffer.byteLength(JSON.stringify(result))).toBeLessThan(1_000_000);
+  });
+
+  test("stays under 1 MB when the pictures just fit", async () => {
+    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(77_777)) });
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", n: 9, return_images: true, response_format: "url" });
+
+    expect(imagesIn(result)).toHaveLength(9);
+    expect(result.structuredContent).not.toHaveProperty("warnings");
+    expect(Buffer.byteLength(JSON.stringify(result))).toBeLessThan(1_000_000);
+  });
+
+  test("shows nothing of a single picture that is too big, and says so", async () => {
+    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(700_001)) });
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat", return_images: true });
+
+    const { file_paths, warnings } = toolOutputSchema.parse(result.structuredContent);
+    expect(imagesIn(result)).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining(file_paths[0] ?? "none")]);
+    expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
+  });
+
+  test("is off unless asked for", async () => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api });
+
+    expect(imagesIn(await server.generate({ prompt: "a cat" }))).toEqual([]);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a server started in the root directory", () => {
+  test("saves in Pictures of the home directory, and says so in both halves", async () => {
+    await using api = await startStandIn();
+    await using home = await temporaryDirectory();
+    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], {
+      env: {
+        MINIMAX_API_KEY: STAND_IN_KEY,
+        MINIMAX_API_HOST: api.url,
+        MINIMAX_OUTPUT_DIR: "",
+        HOME: home.path,
+      },
+      cwd: "/",
+    });
+    const client = new Client({ name: "test", version: "1.0.0" });
+    await client.connect(transport);
+    const pictures = join(home.path, "Pictures", "minimax-image-mcp");
+    expect(client.getInstructions()).toContain(pictures);
+    expect(await readdir(home.path)).toEqual([]);
+
+    const result = CallToolResultSchema.parse(
+      await client.callTool({ name: "minimax_image_generate", arguments: { prompt: "a cat", filename: "hero" } }),
+    );
+    await client.close();
+
+    expectPaths(result, [join(pictures, "hero.jpeg")]);
+    expect(await readFile(join(pictures, "hero.jpeg"))).toEqual(api.pictures[0]);
+    const { warnings } = toolOutputSchema.parse(result.structuredContent);
+    expect(warnings).toEqual([expect.stringContaining(`files go to ${pictures}`)]);
+    expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
+    assertOnlyJsonRpc(transport.stdout);
+  });
+});
+
+describe("MINIMAX_API_HOST", () => {
+  test("is the only host that is asked and that gets the key", async () => {
+    await using api = await startStandIn();
+    await using other = await startStandIn();
+    await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: ` ${api.url}/ ` } });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(result.structuredContent).toMatchObject({ saved_count: 1 });
+    expect(api.requests).toMatchObject([
+      { url: "/v1/image_generation", headers: { authorization: `Bearer ${STAND_IN_KEY}` } },
+    ]);
+    expect(other.requests).toHaveLength(0);
+  });
+
+  test.each([
+    ["a path", "http://127.0.0.1:9/v1"],
+    ["a user", "http://anna:secret@127.0.0.1:9"],
+    ["another short name", "china"],
+  ])("with %s ends the server before it starts", async (_, host) => {
+    await using directory = await temporaryDirectory();
+    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], {
+      env: { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_API_HOST: host },
+      cwd: directory.path,
+    });
+
+    expect(await transport.exited).toEqual({ code: 1, signal: null });
+    expect(transport.stderr).toContain("MINIMAX_API_HOST has to be global, cn, or an https:// origin");
+    expect(transport.stderr).not.toContain("secret");
+  });
+});
+
+describe("a key that MiniMax does not take", () => {
+  test.each([1004, 2049])("brings the hint that it may be one of the other region: %i", async (code) => {
+    await using api = await startStandIn({ script: [refuse(code)] });
+    await using server = await spawnServer({ api });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(result.isError).toBe(true);
+    expect(textOf(result)).toContain(`Status code: ${String(code)}`);
+    expect(textOf(result)).toMatch(/Recovery: .*the other region's host is api\.minimaxi\.com \(MINIMAX_API_HOST=cn\)/);
+    expect(api.requests).toHaveLength(1);
+  });
+
+  test("is never said, though the stand-in refuses it as MiniMax does", async () => {
+    await using api = await startStandIn();
+    const MINIMAX_API_KEY = "sk-api-of-another-region-0123456789";
+    await using server = await spawnServer({ api, env: { MINIMAX_API_KEY } });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    expect(textOf(result)).toContain("Status code: 2049");
+    expect(textOf(result)).toContain("MINIMAX_API_HOST=global");
+    expect(textOf(result)).toContain("MINIMAX_API_HOST=cn");
+    expect(textOf(result) + server.transport.stderr + server.transport.stdout).not.toContain(MINIMAX_API_KEY);
+    expect(await readdir(server.outputDir)).toEqual([]);
+  });
+});
+
+function expectPaths(result: CallToolResult, paths: readonly string[]): void {
+  const output = toolOutputSchema.parse(result.structuredContent);
+  expect(output.file_paths).toEqual(paths);
+  expect(output.images.map(({ path }) => path)).toEqual(paths);
+  for (const path of paths) expect(textOf(result)).toContain(`- ${path} (`);
+}
+
+function imagesIn(result: CallToolResult): { data: string; mimeType: string }[] {
+  return result.content.flatMap((part) =>
+    part.type === "image" ? [{ data: part.data, mimeType: part.mimeType }] : [],
+  );
+}

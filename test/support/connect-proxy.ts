@@ -1,0 +1,84 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { connect, type Socket } from "node:net";
+
+/** One CONNECT as it arrived. */
+export interface Tunnel {
+  /** Host and port that the client asked for. */
+  readonly target: string;
+  /** The `Proxy-Authorization` header. */
+  readonly authorization: string | undefined;
+}
+
+/** A running proxy. */
+export interface ConnectProxy extends AsyncDisposable {
+  /** Without credentials. */
+  readonly url: string;
+  /** Host and port. */
+  readonly host: string;
+  /** Every CONNECT, in order. */
+  readonly tunnels: readonly Tunnel[];
+}
+
+/**
+ * Starts a real CONNECT proxy on this machine.
+ *
+ * @param options - `refuseWith` is an HTTP status with which every CONNECT is refused; `divert` leads tunnels elsewhere than to their target, by host and port
+ */
+export async function startConnectProxy({
+  refuseWith,
+  divert = {},
+}: { refuseWith?: number; divert?: Readonly<Record<string, string>> } = {}): Promise<ConnectProxy> {
+  const tunnels: Tunnel[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((_, response) => {
+    response.writeHead(405).end();
+  });
+  server.on("connection", (socket) => {
+    sockets.add(socket.on("error", () => undefined));
+  });
+  server.on("connect", ({ url = "", headers }, client) => {
+    tunnels.push({ target: url, authorization: headers["proxy-authorization"] });
+    if (refuseWith !== undefined) {
+      client.end(`HTTP/1.1 ${String(refuseWith)} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      return;
+    }
+    const { hostname, port } = new URL(`http://${divert[url] ?? url}`);
+    const upstream = connect(Number(port), hostname, () => {
+      client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+      upstream.pipe(client).pipe(upstream);
+    });
+    sockets.add(upstream);
+    upstream.on("error", () => client.destroy());
+    upstream.on("close", () => client.destroy());
+    client.on("close", () => upstream.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const host = `127.0.0.1:${String(portOf(server.address()))}`;
+  return {
+    url: `http://${host}`,
+    host,
+    tunnels,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** Host and port on this machine where nothing listens. */
+export async function closedHost(): Promise<string> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const port = portOf(server.address());
+  server.close();
+  await once(server, "close");
+  return `127.0.0.1:${String(port)}`;
+}
+
+function portOf(address: string | { readonly port: number } | null): number {
+  if (address === null || typeof address === "string") throw new Error("The server has no port.");
+  return address.port;
+}

@@ -1,0 +1,100 @@
+import { format, resolveConfig } from "prettier";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { startStandIn } from "../stand-in/server.ts";
+import { spawnServer } from "./support/server.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const PORTABLE_KEYWORDS: readonly string[] = [
+  "$schema",
+  "type",
+  "properties",
+  "required",
+  "description",
+  "default",
+  "enum",
+  "const",
+  "items",
+  "minimum",
+  "maximum",
+  "exclusiveMinimum",
+  "multipleOf",
+  "minLength",
+  "maxLength",
+  "minItems",
+  "maxItems",
+  "pattern",
+  "additionalProperties",
+];
+
+const schemaObject = z.record(z.string(), z.unknown());
+const toolsAnswer = z.object({
+  id: z.literal("list"),
+  result: z.looseObject({
+    tools: z.array(z.looseObject({ name: z.string(), inputSchema: schemaObject, outputSchema: schemaObject })),
+  }),
+});
+
+type Schema = z.infer<typeof schemaObject>;
+
+async function listTools(): Promise<z.infer<typeof toolsAnswer>["result"]> {
+  await using api = await startStandIn();
+  await using server = await spawnServer({ api });
+  server.transport.write(`${JSON.stringify({ jsonrpc: "2.0", id: "list", method: "tools/list" })}\n`);
+  const line = await waitFor("the answer to tools/list", () =>
+    server.transport.stdout
+      .split("\n")
+      .slice(0, -1)
+      .find((text) => text.includes('"id":"list"')),
+  );
+  return toolsAnswer.parse(JSON.parse(line)).result;
+}
+
+function withinSchema(schema: Schema): Schema[] {
+  const properties = Object.values(schemaObject.parse(schema["properties"] ?? {}));
+  const inner = [...properties, schema["items"], schema["additionalProperties"]];
+  return [schema, ...inner.flatMap((part) => (typeof part === "object" ? withinSchema(schemaObject.parse(part)) : []))];
+}
+
+describe("the answer to tools/list", () => {
+  test("is the one that was last agreed on", async () => {
+    const text = JSON.stringify(await listTools(), null, 2);
+    const config = await resolveConfig("test/tools-list.json");
+
+    await expect(await format(text, { ...config, parser: "json" })).toMatchFileSnapshot("tools-list.json");
+  });
+
+  test("stays under 7 kB, because each client pays for it in every conversation", async () => {
+    expect(Buffer.byteLength(JSON.stringify(await listTools()))).toBeLessThan(7000);
+  });
+
+  test("uses only keywords that every client understands", async () => {
+    const { tools } = await listTools();
+
+    const schemas = tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
+    const keywords = schemas.flatMap(withinSchema).flatMap(Object.keys);
+    expect([...new Set(keywords)].filter((keyword) => !PORTABLE_KEYWORDS.includes(keyword))).toEqual([]);
+  });
+
+  test("describes every parameter", async () => {
+    const { tools } = await listTools();
+
+    const parameters = tools.flatMap(({ inputSchema }) =>
+      Object.entries(schemaObject.parse(inputSchema["properties"])),
+    );
+    const undescribed = parameters.filter(([, schema]) => schemaObject.parse(schema)["description"] === undefined);
+    expect(parameters).not.toHaveLength(0);
+    expect(undescribed.map(([parameter]) => parameter)).toEqual([]);
+  });
+
+  test("gives every integer bounds that are exact numbers everywhere", async () => {
+    const { tools } = await listTools();
+
+    const schemas = tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
+    const integers = schemas.flatMap(withinSchema).filter((schema) => schema["type"] === "integer");
+    const exact = z.int().gt(Number.MIN_SAFE_INTEGER).lt(Number.MAX_SAFE_INTEGER);
+    const bounds = z.object({ minimum: exact, maximum: exact });
+    expect(integers).not.toHaveLength(0);
+    expect(integers.filter((schema) => !bounds.safeParse(schema).success)).toEqual([]);
+  });
+});
