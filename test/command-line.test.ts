@@ -57,7 +57,7 @@ describe("without a key and without leaving a file,", () => {
     ["an unknown letter", ["-x"], "-x"],
     ["a word", ["serve"], "serve"],
     ["an unknown flag beside a known one", ["--help", "--frobnicate"], "--frobnicate"],
-    ["a flag with a value it does not take", ["--check=yes"], "--check=yes"],
+    ["a flag with a value it does not take", ["--check=yes"], "--check=…"],
   ])("%s is named on stderr and ends with 2", async (_, args, word) => {
     await using directory = await temporaryDirectory();
 
