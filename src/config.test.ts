@@ -5,7 +5,7 @@ import { type Config, parseConfig } from "./config.ts";
 import { ConfigurationError } from "./errors.ts";
 
 const KEY = "sk-api-0123456789abcdef";
-const DIRECTORIES = { workingDirectory: resolve("/work/site"), homeDirectory: resolve("/home/ada") };
+const DIRECTORIES = { workingDirectory: resolve("/srv/site"), homeDirectory: resolve("/home/ada") };
 
 function configOf(environment: NodeJS.ProcessEnv): Config {
   return parseConfig({ MINIMAX_API_KEY: KEY, ...environment }, DIRECTORIES);
