@@ -88,6 +88,7 @@ async function cancelIn(
 }
 
 async function expectNothingMore(server: SpawnedServer): Promise<void> {
+  await server.client.ping();
   const isPartial = (name: string): boolean => !name.endsWith(".jpeg");
   await waitFor("an end to all writing", async () => !(await readdir(server.outputDir)).some(isPartial), 1000);
   const saved = await readdir(server.outputDir);
