@@ -56,7 +56,7 @@ export async function generateAndSave(input: ToolInput, surroundings: Surroundin
       directories: surroundings.referenceDirectories,
       homeDirectory: surroundings.homeDirectory,
     });
-    await directoryFor(input, surroundings);
+    await directoryFor(input, surroundings, call);
     call.signal.throwIfAborted();
     const generation = await surroundings.client.generateImages(request, place, call);
     const outcomes = await saveAll(generation.images, input, surroundings, call);
@@ -69,8 +69,12 @@ export async function generateAndSave(input: ToolInput, surroundings: Surroundin
   }
 }
 
-function directoryFor({ output_dir }: ToolInput, { outputRoot, homeDirectory }: Surroundings): Promise<string> {
-  return resolveOutputDirectory(output_dir, outputRoot, homeDirectory);
+function directoryFor(
+  { output_dir }: ToolInput,
+  { outputRoot, homeDirectory }: Surroundings,
+  { cancelled }: Call,
+): Promise<string> {
+  return resolveOutputDirectory(output_dir, outputRoot, homeDirectory, cancelled);
 }
 
 /** Saves all at once, and is over only when every image is saved or cleaned up. The directory is resolved anew: since it was proved, MiniMax has drawn for a while, and it may be gone or lead elsewhere. */
@@ -87,7 +91,7 @@ async function saveAll(
     input.filename === undefined
       ? promptStems(input.prompt, surroundings.timing.clock.unixMs())
       : givenStems(input.filename, images.length);
-  const directory = directoryFor(input, surroundings);
+  const directory = directoryFor(input, surroundings, call);
   const saveOne = async (image: GeneratedImage, index: number): Promise<SavedImage> => {
     const destination = { directory: await directory, nextStem: stemsOf(index) };
     const attempt = (): Promise<SavedImage> =>

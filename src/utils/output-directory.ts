@@ -61,13 +61,15 @@ export function isInside(base: string, target: string, path: PlatformPath = node
  * Nothing is created when the directory is refused.
  *
  * @param requested - the call's `output_dir`; absent for the default directory
+ * @param signal - once it aborts, nothing more is written, not even to prove that it can be
  * @returns the real path
- * @throws OutputDirectoryError when the directory is outside the base or cannot be created or written
+ * @throws the signal's reason on abort; OutputDirectoryError when the directory is outside the base or cannot be created or written
  */
 export async function resolveOutputDirectory(
   requested: string | undefined,
   { base, defaultDirectory }: OutputRoot,
   homeDirectory: string,
+  signal?: AbortSignal,
 ): Promise<string> {
   const words = requested ?? defaultDirectory;
   if (words.includes("\0")) throw outside(words, base);
@@ -77,9 +79,11 @@ export async function resolveOutputDirectory(
     if (!isInside(await realPathOf(base), realTarget)) throw outside(words, base);
     await makeDirectory(realTarget);
     if (!isInside(await realpath(base), await realpath(realTarget))) throw outside(words, base);
+    signal?.throwIfAborted();
     await proveWritable(realTarget);
     return realTarget;
   } catch (error) {
+    signal?.throwIfAborted();
     if (error instanceof OutputDirectoryError) throw error;
     throw new OutputDirectoryError(
       `The output directory ${bounded(target)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
