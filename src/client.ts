@@ -1,6 +1,7 @@
 import type { Call } from "./call.ts";
 import { ConnectFailures } from "./connect-failures.ts";
 import {
+  CALL_BUDGET_RANGE_MS,
   DOWNLOAD_MAX_REDIRECTS,
   DOWNLOAD_STALL_MS,
   IMAGE_GENERATION_PATH,
@@ -88,13 +89,14 @@ export class MiniMaxClient {
     yield* this.#download(link, signal);
   }
 
-  /** Passes a result or refusal on. When the refusal asks for a pause, every other request of this process waits as well. */
+  /** Passes a result or refusal on. When the refusal asks for a pause, every other request of this process waits as well, but never longer than a call may take: an absurd Retry-After must not stop the process for good. */
   #heeding<T>(read: () => T): T {
     try {
       return read();
     } catch (error) {
       const pauseMs = error instanceof ServerError ? (error.facts.repeatAfterMs ?? 0) : 0;
-      if (pauseMs > 0) this.pacer.holdBack(this.timing.clock.monotonicMs() + pauseMs);
+      const heldMs = Math.min(pauseMs, CALL_BUDGET_RANGE_MS.maximum);
+      if (heldMs > 0) this.pacer.holdBack(this.timing.clock.monotonicMs() + heldMs);
       throw error;
     }
   }

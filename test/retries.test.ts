@@ -184,6 +184,17 @@ describe("a wait", () => {
     expect(waits.filter((ms) => ms > 85_000 && ms < 95_000)).not.toEqual([]);
   });
 
+  test("that is absurdly long ends its own call, and holds back the others for five minutes at most", async () => {
+    await using api = await startStandIn({ script: [status(503, { headers: { "Retry-After": "999999" } })] });
+    await using server = await startServer({ api });
+
+    const first = await server.generate({ prompt: "a cat" });
+    const second = await server.generate({ prompt: "a cat" });
+
+    expect(textOf(first)).toContain("The next try would have been in");
+    expect(second.structuredContent).toMatchObject({ saved_count: 1 });
+  });
+
   test("that does not fit into the call's time is not begun, and the error says when the next try would have been", async () => {
     await using api = await startStandIn({ script: [refuse(1002)] });
     await using server = await startServer({ api, speed: 20, callBudgetMs: 50_000 });
