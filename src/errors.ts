@@ -111,9 +111,7 @@ export class HttpError extends ServerError {
   ) {
     super(`${host} answered HTTP ${String(status)} instead of an image.`, {
       traceId,
-      recovery: TRANSIENT_HTTP_STATUSES.has(status)
-        ? "This looks like a passing fault at MiniMax: call again in a minute."
-        : "Check MINIMAX_API_HOST: it has to be a MiniMax API host.",
+      recovery: recoveryFromStatus(status),
       repeatAfterMs: TRANSIENT_HTTP_STATUSES.has(status) ? retryAfterMs : undefined,
     });
   }
@@ -197,4 +195,11 @@ export class GaveUpError extends ServerError {
       { cause },
     );
   }
+}
+
+function recoveryFromStatus(status: number): string | undefined {
+  if (status === 401 || status === 403) return API_CODES[1004]?.recovery;
+  return TRANSIENT_HTTP_STATUSES.has(status)
+    ? "This looks like a passing fault at MiniMax: call again in a minute."
+    : "Check MINIMAX_API_HOST: it has to be a MiniMax API host.";
 }

@@ -31,7 +31,7 @@ const repeated: readonly (readonly [string, Behaviour])[] = [
 
 const notRepeated: readonly (readonly [string, Behaviour, string])[] = [
   ["HTTP 400", status(400), "HTTP 400"],
-  ["HTTP 401", status(401), "HTTP 401"],
+  ["HTTP 401", status(401), "Check MINIMAX_API_KEY"],
   ["HTTP 404", status(404, { body: "404 page not found" }), "HTTP 404"],
   ["a redirect", status(307, { headers: { Location: "http://127.0.0.1:9/elsewhere" } }), "HTTP 307"],
   ["an unknown code", refuse(9999, "who knows"), "Status code: 9999"],
