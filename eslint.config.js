@@ -48,6 +48,7 @@ export default defineConfig(
       "@typescript-eslint/consistent-type-assertions": ["error", { assertionStyle: "never" }],
       "@typescript-eslint/explicit-module-boundary-types": "error",
       "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "@typescript-eslint/prefer-promise-reject-errors": ["error", { allowThrowingAny: true }],
       "jsdoc/require-jsdoc": [
         "error",
         {
@@ -80,10 +81,11 @@ export default defineConfig(
   { files: ["src/utils/**"], rules: { "no-restricted-imports": "off" } },
   { files: ["src/index.ts"], rules: { "no-restricted-syntax": "off" } },
   {
-    files: ["scripts/**", "test/**", "stand-in/**", "**/*.test.ts"],
+    files: ["scripts/**", "bench/**", "test/**", "stand-in/**", "**/*.test.ts"],
     rules: { "jsdoc/require-jsdoc": "off", "no-restricted-syntax": "off" },
   },
-  { files: ["scripts/**"], rules: { "no-console": "off" } },
+  { files: ["scripts/**", "bench/index.ts"], rules: { "no-console": "off" } },
+  { files: ["bench/floor.js"], rules: { "no-undef": "off", "@typescript-eslint/no-unsafe-assignment": "off" } },
   {
     files: ["*.js"],
     rules: { "jsdoc/require-jsdoc": "off", "@typescript-eslint/explicit-module-boundary-types": "off" },

@@ -1,12 +1,9 @@
-import { build } from "rolldown";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { bundle } from "./build/bundle.ts";
+import { thirdPartyLicenses } from "./build/licenses.ts";
 
-await build({
-  input: "src/index.ts",
-  platform: "node",
-  checks: { circularDependency: true },
-  onLog: (_level, log) => {
-    const isThirdPartyCycle = log.code === "CIRCULAR_DEPENDENCY" && log.message.includes("node_modules");
-    if (!isThirdPartyCycle) throw new Error(log.message);
-  },
-  output: { file: "dist/index.js", format: "esm", minify: true, codeSplitting: false },
-});
+const { program, sources } = await bundle("src/index.ts");
+await rm("dist", { recursive: true, force: true });
+await mkdir("dist");
+await writeFile("dist/index.js", program, { mode: 0o755 });
+await writeFile("dist/THIRD-PARTY-LICENSES.txt", await thirdPartyLicenses(sources));

@@ -6,7 +6,7 @@ const NOT_VALID = "it is not valid base64";
 
 function decodePieces(pieces: readonly string[], maxBytes = 1_000_000): Buffer | string {
   const decoder = new Base64Decoder(maxBytes);
-  for (const piece of pieces) decoder.push(piece);
+  for (const piece of pieces) decoder.push(Buffer.from(piece));
   const result = decoder.finish();
   return "chunks" in result ? Buffer.concat(result.chunks) : result.problem;
 }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { NO_LONGER_NEEDED } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 import { BudgetSpentError } from "./errors.ts";
 
@@ -49,7 +50,7 @@ export function startCall({
     deadlineMs: clock.monotonicMs() + budgetMs,
     onActivity,
     end: () => {
-      ended.abort();
+      ended.abort(NO_LONGER_NEEDED);
     },
   };
 }

@@ -1,6 +1,3 @@
-import { performance } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
-
 /** The only source of time. Tests give one that runs faster. */
 export interface Clock {
   /** Milliseconds that never go backwards, from an arbitrary origin: for budgets, waits and windows. */
@@ -15,13 +12,17 @@ export interface Clock {
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   unixMs: () => Date.now(),
-  async sleep(ms, signal) {
-    signal.throwIfAborted();
-    try {
-      await sleep(ms, undefined, { signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    }
-  },
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      const abort = (): void => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener("abort", abort);
+        resolve();
+      }, ms);
+      if (signal.aborted) abort();
+      else signal.addEventListener("abort", abort, { once: true });
+    }),
 };

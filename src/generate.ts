@@ -9,7 +9,7 @@ import type { SavedImage, ToolInput } from "./schemas.ts";
 import { messageOf, plural } from "./text.ts";
 import { givenStems, promptStems } from "./utils/file-names.ts";
 import { type InlineImage, readInlineImages } from "./utils/inline-images.ts";
-import { type OutputRoot, resolveOutputDirectory } from "./utils/output-directory.ts";
+import { assertWritable, type OutputRoot, resolveOutputDirectory } from "./utils/output-directory.ts";
 import { saveImage } from "./utils/save-image.ts";
 
 /** What a call needs from the process it runs in. */
@@ -56,7 +56,7 @@ export async function generateAndSave(input: ToolInput, surroundings: Surroundin
       directories: surroundings.referenceDirectories,
       homeDirectory: surroundings.homeDirectory,
     });
-    await directoryFor(input, surroundings, call);
+    await assertWritable(await directoryFor(input, surroundings, call), call.cancelled);
     call.signal.throwIfAborted();
     const generation = await surroundings.client.generateImages(request, place, call);
     const outcomes = await saveAll(generation.images, input, surroundings, call);

@@ -5,7 +5,7 @@ import { systemClock } from "./clock.ts";
 import { DEFAULT_POLICY } from "./retry.ts";
 import { run } from "./run.ts";
 
-await run({
+void run({
   process,
   args: process.argv.slice(2),
   environment: process.env,

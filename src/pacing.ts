@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { unlessAborted } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 import { PacingError } from "./errors.ts";
@@ -48,15 +47,18 @@ export class Pacer {
   /** Joins the queue at its end, at once. */
   join(): Place {
     const before = this.#lastLeft;
-    const left = new AbortController();
-    this.#lastLeft = Promise.all([before, once(left.signal, "abort")]).then(() => undefined);
+    let hasLeft: () => void = () => undefined;
+    const left = new Promise<void>((resolve) => {
+      hasLeft = resolve;
+    });
+    this.#lastLeft = Promise.all([before, left]).then(() => undefined);
     const place: Place = {
       ahead: () => [...this.#queue].indexOf(place),
       turnMs: () => this.#turnMs(place.ahead()),
       turn: (options) => this.#turn(place, before, options),
       leave: () => {
         this.#queue.delete(place);
-        left.abort();
+        hasLeft();
       },
     };
     this.#queue.add(place);

@@ -1,3 +1,4 @@
+import { NO_LONGER_NEEDED } from "./abort.ts";
 import type { Activity } from "./call.ts";
 import type { Clock } from "./clock.ts";
 
@@ -36,7 +37,7 @@ export class Progress {
 
   /** Nothing is sent any more from now on. */
   stop(): void {
-    this.#stopped.abort();
+    this.#stopped.abort(NO_LONGER_NEEDED);
   }
 
   async #repeat(): Promise<void> {

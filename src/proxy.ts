@@ -8,10 +8,9 @@ export interface Proxies {
   readonly none: string;
 }
 
-/** Sends every request of this process through the proxies. The HTTP client that can do so on every supported Node version is loaded only here. */
+/** Makes `fetch` send every request of this process through the proxies. Node's own client cannot do so on every supported version; the one that can is loaded only here. */
 export async function useProxies({ https, http, none }: Proxies): Promise<void> {
-  const { EnvHttpProxyAgent, install, setGlobalDispatcher } = await import("undici");
-  install();
+  const { EnvHttpProxyAgent, setGlobalDispatcher } = await import("undici");
   setGlobalDispatcher(new EnvHttpProxyAgent({ httpsProxy: https ?? "", httpProxy: http ?? "", noProxy: none }));
 }
 

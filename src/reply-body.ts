@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { Base64Decoder } from "./base64.ts";
 
 const QUOTATION_MARK = 0x22;
@@ -57,7 +56,7 @@ export async function readReplyBody(
 
 /** Splits JSON text, as it arrives, into a small skeleton and the long strings lifted out of it. Only string boundaries are understood; `JSON.parse` judges the rest. Bytes are kept as latin1 until the end, so no character is cut. */
 class StringLifter {
-  readonly #tokenPrefix = `lifted:${randomUUID()}:`;
+  readonly #tokenPrefix = `lifted:${crypto.randomUUID()}:`;
   readonly #lifted: DecodedImage[] = [];
   #skeleton = "";
   #inString = false;
@@ -72,7 +71,7 @@ class StringLifter {
     while (position < chunk.length) {
       if (this.#inString) {
         const closing = this.#closingMark(chunk, position);
-        this.#append(chunk.toString("latin1", position, closing));
+        this.#append(chunk.subarray(position, closing));
         if (closing < chunk.length) this.#closeString();
         else this.#escapeOpen = this.#isEscaped(chunk, position, closing);
         position = closing + 1;
@@ -99,7 +98,7 @@ class StringLifter {
     const lifted = number === undefined ? undefined : this.#lifted[Number(number)];
     if (lifted !== undefined) return lifted;
     const decoder = new Base64Decoder(this.limits.imageBytes);
-    decoder.push(text);
+    decoder.push(Buffer.from(text));
     return decoder.finish();
   }
 
@@ -118,14 +117,14 @@ class StringLifter {
     return (index - first + carried) % 2 === 1;
   }
 
-  #append(text: string): void {
+  #append(piece: Buffer): void {
     if (this.#long !== undefined) {
-      this.#long.push(text);
-      return;
-    }
-    this.#short += text;
-    if (this.#short.length > LIFT_ABOVE_BYTES) {
-      this.#long = new EscapedBase64(this.#short, this.limits.imageBytes);
+      this.#long.push(piece);
+    } else if (this.#short.length + piece.length <= LIFT_ABOVE_BYTES) {
+      this.#short += piece.toString("latin1");
+    } else {
+      const beginning = Buffer.concat([Buffer.from(this.#short, "latin1"), piece]);
+      this.#long = new EscapedBase64(beginning, this.limits.imageBytes);
       this.#short = "";
     }
   }
@@ -158,22 +157,26 @@ class EscapedBase64 {
   readonly #decoder: Base64Decoder;
   #pending = "";
 
-  constructor(beginning: string, maxBytes: number) {
-    this.excerpt = WHOLE_CHARACTERS.exec(beginning.slice(0, EXCERPT_CHARACTERS))?.[0] ?? "";
+  constructor(beginning: Buffer, maxBytes: number) {
+    this.excerpt = WHOLE_CHARACTERS.exec(beginning.toString("latin1", 0, EXCERPT_CHARACTERS))?.[0] ?? "";
     this.#decoder = new Base64Decoder(maxBytes);
     this.push(beginning);
   }
 
-  push(piece: string): void {
-    const text = this.#pending + piece;
+  push(piece: Buffer): void {
+    if (this.#pending === "" && !piece.includes(BACKSLASH)) {
+      this.#decoder.push(piece);
+      return;
+    }
+    const text = this.#pending + piece.toString("latin1");
     const lastBackslash = text.lastIndexOf("\\");
     const cut = lastBackslash !== -1 && lastBackslash > text.length - LONGEST_ESCAPE ? lastBackslash : text.length;
     this.#pending = text.slice(cut);
-    this.#decoder.push(unescape(text.slice(0, cut)));
+    this.#decoder.push(Buffer.from(unescape(text.slice(0, cut))));
   }
 
   finish(): DecodedImage {
-    this.#decoder.push(unescape(this.#pending));
+    this.#decoder.push(Buffer.from(unescape(this.#pending)));
     return this.#decoder.finish();
   }
 }

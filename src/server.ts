@@ -61,12 +61,13 @@ export function createServer(options: ServerOptions): ImageServer {
 }
 
 async function runCall(input: ToolInput, extra: Extra, options: ServerOptions): Promise<CallToolResult> {
-  const progress = new Progress(options.timing.clock, PROGRESS_INTERVAL_MS, progressSender(extra));
+  const send = progressSender(extra);
+  const progress = send === undefined ? undefined : new Progress(options.timing.clock, PROGRESS_INTERVAL_MS, send);
   const call = startCall({
     cancelled: extra.signal,
     clock: options.timing.clock,
     budgetMs: options.callBudgetMs,
-    onActivity: progress.enter,
+    onActivity: (activity) => progress?.enter(activity),
   });
   try {
     return toResult(await generateAndSave(input, options, call));
@@ -74,14 +75,15 @@ async function runCall(input: ToolInput, extra: Extra, options: ServerOptions): 
     if (!(error instanceof ServerError) && !extra.signal.aborted) options.log(`Unexpected error: ${messageOf(error)}`);
     return toErrorResult(error);
   } finally {
-    progress.stop();
+    progress?.stop();
     call.end();
   }
 }
 
-function progressSender(extra: Extra): ConstructorParameters<typeof Progress>[2] {
+/** Nothing for a client that did not ask for progress. */
+function progressSender(extra: Extra): ConstructorParameters<typeof Progress>[2] | undefined {
   const progressToken = extra._meta?.progressToken;
-  if (progressToken === undefined) return () => Promise.resolve();
+  if (progressToken === undefined) return undefined;
   return (step) => extra.sendNotification({ method: "notifications/progress", params: { progressToken, ...step } });
 }
 

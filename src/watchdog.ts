@@ -1,3 +1,4 @@
+import { NO_LONGER_NEEDED } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 
 /** A signal that aborts with its parent, and also when `reset` is not called for a while. */
@@ -36,15 +37,15 @@ export class Watchdog {
 
   /** Begins to count anew. */
   reset(): void {
-    this.#counting.abort();
+    this.#counting.abort(NO_LONGER_NEEDED);
     this.#counting = new AbortController();
     this.#watch();
   }
 
   /** Ends the watch; the signal does not change any more. */
   stop(): void {
-    this.#counting.abort();
-    this.#ended.abort();
+    this.#counting.abort(NO_LONGER_NEEDED);
+    this.#ended.abort(NO_LONGER_NEEDED);
   }
 
   #watch(): void {

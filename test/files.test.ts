@@ -75,7 +75,7 @@ describe("files", () => {
 
     expect(result.isError).toBe(true);
     expect(textOf(result)).toContain("Saved 0 of 2 images.");
-    expect(textOf(result)).toContain("cannot be written");
+    expect(textOf(result)).toContain("could not be written to");
     expect(textOf(result)).toMatch(/Request id: [0-9a-f]{32}/);
   });
 

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { codePoints } from "../text.ts";
 
 const SLUG_MAX_CHARACTERS = 50;
@@ -61,5 +60,5 @@ export function givenStems(filename: string, count: number): StemsOf {
 
 /** `<slug>-<unix ms>-<index>-<8 hex>`, without the ending; different each time. `index` counts from 1. */
 export function fileStem(slug: string, unixMs: number, index: number): string {
-  return `${slug}-${String(Math.floor(unixMs))}-${String(index)}-${randomBytes(4).toString("hex")}`;
+  return `${slug}-${String(Math.floor(unixMs))}-${String(index)}-${crypto.randomUUID().slice(0, 8)}`;
 }

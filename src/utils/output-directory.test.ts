@@ -6,9 +6,23 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { OutputDirectoryError } from "../errors.ts";
-import { canBeWritten, chooseOutputRoot, expandHome, isInside, resolveOutputDirectory } from "./output-directory.ts";
+import {
+  assertWritable,
+  canBeWritten,
+  chooseOutputRoot,
+  expandHome,
+  isInside,
+  type OutputRoot,
+  resolveOutputDirectory,
+} from "./output-directory.ts";
 
 const isWindows = process.platform === "win32";
+
+async function resolveAndProve(requested: string | undefined, root: OutputRoot, home: string): Promise<string> {
+  const directory = await resolveOutputDirectory(requested, root, home);
+  await assertWritable(directory, new AbortController().signal);
+  return directory;
+}
 
 interface Room extends AsyncDisposable {
   readonly base: string;
@@ -27,7 +41,7 @@ async function room({ base = "base", root }: { base?: string; root?: TemporaryDi
   await mkdir(outside);
   if (base === "base") await mkdir(path);
   const ask = (requested: string | undefined): Promise<string> =>
-    resolveOutputDirectory(requested, { base: path, defaultDirectory: join(path, "output") }, home);
+    resolveAndProve(requested, { base: path, defaultDirectory: join(path, "output") }, home);
   return {
     base: path,
     outside,
@@ -327,9 +341,7 @@ describe("a directory that cannot be written", () => {
     await writeFile(base, "mine");
 
     for (const requested of [undefined, "cats"]) {
-      const { message } = await errorOf(
-        resolveOutputDirectory(requested, { base, defaultDirectory: base }, place.home),
-      );
+      const { message } = await errorOf(resolveAndProve(requested, { base, defaultDirectory: base }, place.home));
       expect(message).toContain("cannot be written");
     }
     expect(await readFile(base, "utf8")).toBe("mine");

@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
-import { access, constants, lstat, mkdir, realpath, rm, writeFile } from "node:fs/promises";
+import { access, constants, lstat, mkdir, open, realpath } from "node:fs/promises";
 import nodePath, { type PlatformPath } from "node:path";
 import { OutputDirectoryError } from "../errors.ts";
 import { bounded, messageOf, systemCode } from "../text.ts";
+import { removeFile } from "./remove-file.ts";
 
 /** Where files may be saved. Both are absolute. */
 export interface OutputRoot {
@@ -57,13 +57,13 @@ export function isInside(base: string, target: string, path: PlatformPath = node
 }
 
 /**
- * Turns `output_dir` into a directory that exists, can be written, and lies inside the base after resolving symlinks on both sides.
- * Nothing is created when the directory is refused.
+ * Turns `output_dir` into a directory that exists and lies inside the base after resolving symlinks on both sides. Nothing is created when the
+ * directory is refused.
  *
  * @param requested - the call's `output_dir`; absent for the default directory
- * @param signal - once it aborts, nothing more is written, not even to prove that it can be
+ * @param signal - its reason takes the place of an error that comes after the abort
  * @returns the real path
- * @throws the signal's reason on abort; OutputDirectoryError when the directory is outside the base or cannot be created or written
+ * @throws the signal's reason on abort; OutputDirectoryError when the directory is outside the base or cannot be created
  */
 export async function resolveOutputDirectory(
   requested: string | undefined,
@@ -74,19 +74,42 @@ export async function resolveOutputDirectory(
   const words = requested ?? defaultDirectory;
   if (words.includes("\0")) throw outside(words, base);
   const target = nodePath.resolve(base, expandHome(words, homeDirectory));
+  return refusing(target, signal, async () => {
+    const resolvingBase = realPathOf(base);
+    const [realBase, real] = await Promise.all([resolvingBase, target === base ? resolvingBase : realPathOf(target)]);
+    if (!isInside(realBase.path, real.path)) throw outside(words, base);
+    if (!real.exists) {
+      await makeDirectory(real.path);
+      if (!isInside(await realpath(base), await realpath(real.path))) throw outside(words, base);
+    }
+    return real.path;
+  });
+}
+
+/**
+ * Writes a file into the directory, and takes it away again.
+ *
+ * @param signal - once it aborts, nothing more is written, not even to prove that it can be
+ * @throws the signal's reason on abort; OutputDirectoryError when the directory cannot be written
+ */
+export async function assertWritable(directory: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await refusing(directory, signal, () => proveWritable(directory));
+}
+
+/** Runs `operation`, and says of the directory whatever the system says of it. */
+async function refusing<T>(
+  directory: string,
+  signal: AbortSignal | undefined,
+  operation: () => Promise<T>,
+): Promise<T> {
   try {
-    const realTarget = await realPathOf(target);
-    if (!isInside(await realPathOf(base), realTarget)) throw outside(words, base);
-    await makeDirectory(realTarget);
-    if (!isInside(await realpath(base), await realpath(realTarget))) throw outside(words, base);
-    signal?.throwIfAborted();
-    await proveWritable(realTarget);
-    return realTarget;
+    return await operation();
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof OutputDirectoryError) throw error;
     throw new OutputDirectoryError(
-      `The output directory ${bounded(target)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
+      `The output directory ${bounded(directory)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
       {
         recovery:
           "No request was made. Choose another output_dir inside the base directory, or mend the permissions or the disk.",
@@ -115,22 +138,24 @@ function outside(requested: string, base: string): OutputDirectoryError {
 }
 
 /** Resolves the links of the part of a path that exists, and appends the rest. A link that leads nowhere is an error. */
-async function realPathOf(path: string): Promise<string> {
-  const parent = nodePath.dirname(path);
-  if (parent === path || (await exists(path))) return realpath(path);
-  return nodePath.join(await realPathOf(parent), nodePath.basename(path));
+async function realPathOf(path: string): Promise<{ path: string; exists: boolean }> {
+  try {
+    return { path: await realpath(path), exists: true };
+  } catch (error) {
+    const parent = nodePath.dirname(path);
+    if (systemCode(error) !== "ENOENT" || parent === path || (await exists(path))) throw error;
+    return { path: nodePath.join((await realPathOf(parent)).path, nodePath.basename(path)), exists: false };
+  }
 }
 
 /** Level by level, because Node's recursive mkdir never returns where a filesystem says ENOENT below a directory that exists (`/proc`). */
 async function makeDirectory(path: string): Promise<void> {
-  if (await exists(path)) return;
+  const parent = nodePath.dirname(path);
+  if (!(await exists(parent))) await makeDirectory(parent);
   try {
     await mkdir(path);
   } catch (error) {
-    const parent = nodePath.dirname(path);
-    if (systemCode(error) !== "EEXIST" && (systemCode(error) !== "ENOENT" || (await exists(parent)))) throw error;
-    await makeDirectory(parent);
-    await makeDirectory(path);
+    if (systemCode(error) !== "EEXIST") throw error;
   }
 }
 
@@ -155,10 +180,11 @@ async function isWritable(directory: string): Promise<boolean> {
 
 /** Permission bits lie (read-only mounts, full disks, Windows ACLs): only writing proves it. */
 async function proveWritable(directory: string): Promise<void> {
-  const probe = nodePath.join(directory, `.${randomUUID()}.tmp`);
+  const probe = nodePath.join(directory, `.${crypto.randomUUID()}.tmp`);
+  const file = await open(probe, "wx");
   try {
-    await writeFile(probe, "probe", { flag: "wx" });
+    await file.writeFile("probe");
   } finally {
-    await rm(probe, { force: true });
+    await Promise.all([file.close(), removeFile(probe)]);
   }
 }

@@ -1,13 +1,13 @@
-import { randomUUID } from "node:crypto";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import nodePath from "node:path";
 import { ImageError } from "../errors.ts";
 import type { SavedImage } from "../schemas.ts";
 import { messageOf, systemCode } from "../text.ts";
 import { claimName } from "./claim-name.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
+import { removeFile } from "./remove-file.ts";
 
-const HEAD_BYTES = [64 * 1024, 1024 * 1024];
+const HEAD_MAX_BYTES = 1024 * 1024;
 
 /** Where one image goes. */
 export interface Destination {
@@ -29,7 +29,7 @@ export async function saveImage(
   signal: AbortSignal,
 ): Promise<SavedImage> {
   signal.throwIfAborted();
-  const temporary = nodePath.join(destination.directory, `.${randomUUID()}.tmp`);
+  const temporary = nodePath.join(destination.directory, `.${crypto.randomUUID()}.tmp`);
   const disk = new Disk(destination.directory);
   try {
     const { bytes, header } = await write(temporary, source, disk, signal);
@@ -38,7 +38,7 @@ export async function saveImage(
     const path = await publish(temporary, destination, header, disk);
     return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
   } finally {
-    await rm(temporary, { force: true, maxRetries: 3 }).catch(() => undefined);
+    await removeFile(temporary).catch(() => undefined);
   }
 }
 
@@ -64,28 +64,25 @@ async function write(
   signal: AbortSignal,
 ): Promise<{ bytes: number; header: ImageHeader | undefined }> {
   const file = await disk.run(() => open(path, "wx+"));
+  let bytes = 0;
+  let header: ImageHeader | undefined;
   try {
     for await (const chunk of source) {
       signal.throwIfAborted();
+      if (bytes === 0) header = readImageHeader(chunk);
       await disk.run(() => file.writeFile(chunk));
+      bytes += chunk.byteLength;
     }
-    return await disk.run(async () => {
-      const { size } = await file.stat();
-      return { bytes: size, header: await headerOf(file, size) };
-    });
+    return { bytes, header: header ?? (await disk.run(() => headerOf(file))) };
   } finally {
     await disk.run(() => file.close());
   }
 }
 
-/** Nearly every header lies in the first piece; only a JPEG with much metadata needs the second look. */
-async function headerOf(file: FileHandle, size: number): Promise<ImageHeader | undefined> {
-  for (const length of HEAD_BYTES) {
-    const { buffer, bytesRead } = await file.read(new Uint8Array(Math.min(size, length)), 0, null, 0);
-    const header = readImageHeader(buffer.subarray(0, bytesRead));
-    if (header !== undefined || size <= length) return header;
-  }
-  return undefined;
+/** Nearly every header lies in the first piece; only small pieces, or a JPEG with much metadata, need this look at what was written. */
+async function headerOf(file: FileHandle): Promise<ImageHeader | undefined> {
+  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(HEAD_MAX_BYTES), 0, null, 0);
+  return readImageHeader(buffer.subarray(0, bytesRead));
 }
 
 /** Gives the finished file the first name that is free. */

@@ -4,7 +4,7 @@ import { DEFAULT_POLICY } from "../../src/retry.ts";
 import { run } from "../../src/run.ts";
 import { fastClock } from "./fast-clock.ts";
 
-await run({
+void run({
   process,
   args: process.argv.slice(2),
   environment: process.env,
