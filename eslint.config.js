@@ -34,7 +34,7 @@ const jsdocOnly = {
 };
 
 export default defineConfig(
-  globalIgnores(["dist", "coverage", "output"]),
+  globalIgnores(["dist", "build", "coverage", "output"]),
   js.configs.recommended,
   typescript.strictTypeChecked,
   typescript.stylisticTypeChecked,

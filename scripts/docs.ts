@@ -5,8 +5,11 @@ import { z } from "zod";
 import { API_CODES, type ApiCode } from "../src/constants.ts";
 import { VARIABLES } from "../src/help.ts";
 import { toolInputSchema, toolOutputSchema } from "../src/schemas.ts";
+import { cursorLinks, vsCodeLinks } from "./package/install-links.ts";
+import { serverJson } from "./package/server-json.ts";
 
 const README = "README.md";
+const REGISTRY_ENTRY = "server.json";
 const REPEATED: Readonly<Record<ApiCode["outcome"], string>> = {
   refused: "no",
   transient: "yes",
@@ -99,16 +102,34 @@ function split(text: string, mark: string): [string, string] {
   return [text.slice(0, position), text.slice(position + mark.length)];
 }
 
-const current = await readFile(README, "utf8");
-const parts = Object.entries({ variables: variables(), parameters: parameters(), output: output(), codes: codes() });
-const filled = parts.reduce((document, [name, content]) => insert(document, name, content), current);
-const generated = await format(filled, { ...(await resolveConfig(README)), filepath: README });
+async function readme(): Promise<string> {
+  const parts = {
+    "cursor-link": link(cursorLinks().app),
+    "vscode-link": link(vsCodeLinks().app),
+    links: `[Install in VS Code](${vsCodeLinks().web}) · [Install in Cursor](${cursorLinks().web})`,
+    variables: variables(),
+    parameters: parameters(),
+    output: output(),
+    codes: codes(),
+  };
+  return Object.entries(parts).reduce(
+    (document, [name, content]) => insert(document, name, content),
+    await readFile(README, "utf8"),
+  );
+}
 
-if (process.argv.includes("--check")) {
-  if (generated !== current) {
-    console.error(`${README} differs from the source: run "npm run docs".`);
+function link(address: string): string {
+  return `\`\`\`text\n${address}\n\`\`\``;
+}
+
+const documents = { [README]: await readme(), [REGISTRY_ENTRY]: JSON.stringify(serverJson()) };
+const isCheck = process.argv.includes("--check");
+for (const [file, content] of Object.entries(documents)) {
+  const generated = await format(content, { ...(await resolveConfig(file)), filepath: file });
+  if (!isCheck) {
+    await writeFile(file, generated);
+  } else if (generated !== (await readFile(file, "utf8"))) {
+    console.error(`${file} differs from the source: run "npm run docs".`);
     process.exitCode = 1;
   }
-} else {
-  await writeFile(README, generated);
 }

@@ -37,6 +37,16 @@ test("a key is all that has to be set", () => {
   });
 });
 
+test("a setting that a client passes on as its placeholder is as good as none", () => {
+  const unfilled = {
+    MINIMAX_OUTPUT_DIR: "${user_config.output_directory}",
+    MINIMAX_API_HOST: "${user_config.api_host}",
+  };
+
+  expect(configOf(unfilled)).toEqual(configOf({}));
+  expect(refusalOf({ MINIMAX_API_KEY: "${user_config.api_key}" })).toContain("MINIMAX_API_KEY is required");
+});
+
 describe("MINIMAX_API_KEY", () => {
   test("loses the white space around it", () => {
     expect(configOf({ MINIMAX_API_KEY: ` \t${KEY}\r\n` }).apiKey).toBe(KEY);

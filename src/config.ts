@@ -35,6 +35,7 @@ export interface Directories {
   readonly homeDirectory: string;
 }
 
+const UNFILLED_SETTING = /^\$\{[^}]*\}$/;
 const HOW_TO_SET_KEY =
   "MINIMAX_API_KEY is required: put it into the env block of this server in your MCP client's configuration (a key is made at https://platform.minimax.io)";
 
@@ -91,7 +92,7 @@ const requestsPerMinute = wholeNumber("MINIMAX_RPM", DEFAULT_REQUESTS_PER_MINUTE
  */
 export function parseConfig(environment: NodeJS.ProcessEnv, { workingDirectory, homeDirectory }: Directories): Config {
   const schema = environmentSchema({ workingDirectory, homeDirectory });
-  const parsed = schema.safeParse({ ...environment, ...lowerCaseProxies(environment) });
+  const parsed = schema.safeParse({ ...filledIn(environment), ...lowerCaseProxies(environment) });
   if (!parsed.success) {
     throw new ConfigurationError(
       ["The server cannot start:", ...parsed.error.issues.map(({ message }) => `- ${message}.`)].join("\n"),
@@ -147,6 +148,11 @@ function proxyUrl(name: string) {
     .refine((text) => text === undefined || (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)), {
       error: `${name} has to be the http:// or https:// URL of a proxy`,
     });
+}
+
+/** A client may pass a setting that nobody filled in as its placeholder, `${user_config.api_host}`: that is as good as none. */
+function filledIn(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => !UNFILLED_SETTING.test(value ?? "")));
 }
 
 /** As other programs do, the names in small letters win. */

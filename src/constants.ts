@@ -94,7 +94,7 @@ export const DOWNLOAD_MAX_REDIRECTS = 3;
  * `transient`: nothing was made and asking again may work;
  * `unknown`: images may have been made and billed, so it is never repeated.
  */
-export type Outcome = "refused" | "transient" | "unknown";
+type Outcome = "refused" | "transient" | "unknown";
 
 /** What is known of one `base_resp.status_code`. */
 export interface ApiCode {

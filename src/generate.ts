@@ -25,7 +25,7 @@ export interface Surroundings {
 }
 
 /** One image's fate; `index` counts from 1. */
-export type ImageOutcome =
+type ImageOutcome =
   { readonly index: number; readonly saved: SavedImage } | { readonly index: number; readonly failure: string };
 
 /** What one call came to. */

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { connect, type Socket } from "node:net";
 
 /** One CONNECT as it arrived. */
-export interface Tunnel {
+interface Tunnel {
   /** Host and port that the client asked for. */
   readonly target: string;
   /** The `Proxy-Authorization` header. */

@@ -1,0 +1,100 @@
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { unpackExtension } from "@anthropic-ai/mcpb";
+import sharp from "sharp";
+import { beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import manifest from "../../package.json";
+import { toolOutputSchema } from "../../src/schemas.ts";
+import { STAND_IN_KEY, startStandIn } from "../../stand-in/server.ts";
+import { spawnServer } from "../support/server.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
+import { BUNDLE } from "./npm.ts";
+
+const bundleSchema = z.object({
+  version: z.string(),
+  server: z.object({
+    entry_point: z.string(),
+    mcp_config: z.object({ command: z.string(), args: z.array(z.string()), env: z.record(z.string(), z.string()) }),
+  }),
+  tools: z.array(z.object({ name: z.string() })),
+  user_config: z.record(z.string(), z.looseObject({ type: z.string() })),
+});
+
+describe("the bundle for Claude Desktop", () => {
+  let directory: TemporaryDirectory;
+  let bundle: z.infer<typeof bundleSchema>;
+
+  beforeAll(async () => {
+    directory = await temporaryDirectory();
+    await unpackExtension({ mcpbPath: resolve(BUNDLE), outputDir: directory.path, silent: true });
+    bundle = bundleSchema.parse(JSON.parse(await readFile(join(directory.path, "manifest.json"), "utf8")));
+    return () => directory[Symbol.asyncDispose]();
+  });
+
+  /** Fills the manifest's placeholders as Claude Desktop does: one without a setting stays as it stands. */
+  const filled = (text: string, settings: Readonly<Record<string, string>>): string =>
+    text
+      .replace("${__dirname}", directory.path)
+      .replace(/\$\{user_config\.(\w+)\}/g, (placeholder, name: string) => settings[name] ?? placeholder);
+
+  const start = (api: { url: string }, settings: Readonly<Record<string, string>>) => {
+    const { args, env } = bundle.server.mcp_config;
+    const filledEnv = Object.entries(env).map(([name, value]) => [name, filled(value, settings)]);
+    return spawnServer({
+      api,
+      command: process.execPath,
+      entry: args.map((argument) => filled(argument, settings)),
+      env: { HOME: directory.path, ...z.record(z.string(), z.string()).parse(Object.fromEntries(filledEnv)) },
+    });
+  };
+
+  test("asks for the key as a secret, and for the directory as a directory", () => {
+    expect(bundle.user_config).toMatchObject({
+      api_key: { type: "string", sensitive: true, required: true },
+      output_directory: { type: "directory" },
+    });
+    expect(bundle.version).toBe(manifest.version);
+  });
+
+  test("names the tool that the server has", async () => {
+    await using api = await startStandIn();
+    await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url });
+
+    const { tools } = await server.client.listTools();
+
+    expect(bundle.tools.map(({ name }) => name)).toEqual(tools.map(({ name }) => name));
+  });
+
+  test("starts as its manifest says, and draws into the chosen directory", async () => {
+    await using api = await startStandIn();
+    await using chosen = await temporaryDirectory();
+    await using server = await start(api, {
+      api_key: STAND_IN_KEY,
+      api_host: api.url,
+      output_directory: chosen.path,
+    });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    const { file_paths } = toolOutputSchema.parse(result.structuredContent);
+    expect(file_paths).toHaveLength(1);
+    expect(file_paths[0]).toContain(chosen.path);
+    expect(await sharp(file_paths[0]).metadata()).toMatchObject({ format: "jpeg", width: 1024, height: 1024 });
+  });
+
+  test.each([
+    ["left as a placeholder", {}],
+    ["passed on empty", { output_directory: "" }],
+  ])("draws without a chosen directory: %s", async (_case, settings) => {
+    await using api = await startStandIn();
+    await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url, ...settings });
+
+    const result = await server.generate({ prompt: "a cat" });
+
+    const { file_paths } = toolOutputSchema.parse(result.structuredContent);
+    expect(file_paths[0]).toContain(join(server.outputDir, "output"));
+    expect(file_paths[0]).not.toContain("user_config");
+  });
+});
