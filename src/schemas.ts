@@ -137,8 +137,8 @@ export const toolOutputSchema = z.object({
   metadata: z.object({ failed_count: z.string(), success_count: z.string() }).describe("MiniMax's own counts"),
   images: z.array(savedImage).describe("facts read from the saved files"),
   image_urls: z.array(z.string()).optional().describe("links, valid for 24 h"),
-  seed: z.int().min(0).max(SEED_MAX).optional(),
-  warnings: z.array(z.string()).optional(),
+  seed: z.int().min(0).max(SEED_MAX).optional().describe("the seed that was given"),
+  warnings: z.array(z.string()).optional().describe("what the user should know, such as fewer images than asked for"),
 });
 
 /** The facts of one successful call. */

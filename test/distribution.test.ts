@@ -74,3 +74,30 @@ describe("the README's install links", () => {
     expect(new URL(web).searchParams.get("url")).toBe(app);
   });
 });
+
+describe("the README's configurations", () => {
+  const blocks = async (language: string): Promise<string[]> => {
+    const readme = await readFile("README.md", "utf8");
+    return [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([^\`]+)\`\`\``, "g"))].flatMap(
+      ([, text]) => text ?? [],
+    );
+  };
+
+  test("are JSON that can be copied, and start the package or a clone of it", async () => {
+    const configurations = (await blocks("json")).filter((text) => text.includes("minimax-image"));
+
+    expect(configurations.length).toBeGreaterThan(10);
+    for (const text of configurations) {
+      expect(JSON.parse(text)).toBeTypeOf("object");
+      expect(text).toMatch(/"-y",\s+"minimax-image-mcp"|minimax-image-mcp\/dist\/index\.js/);
+      expect(text).toContain("MINIMAX_API_KEY");
+    }
+  });
+
+  test("on Windows run npx by cmd, because it is a script there", async () => {
+    const windows = (await readFile("README.md", "utf8")).split("Windows:\n").slice(1);
+
+    expect(windows.length).toBeGreaterThan(5);
+    for (const text of windows) expect(text.slice(0, 400)).toMatch(/"cmd"[\s\S]*"\/c",\s*"npx"/);
+  });
+});

@@ -6,7 +6,7 @@ import { type SeenProgress, spawnQuickServer, textOf } from "./support/server.ts
 import { waitFor } from "./support/wait-for.ts";
 
 const SPEED = 50;
-const SCALED_MINUTE_MS = 50_000 / SPEED;
+const SCALED_MINUTE_MS = 40_000 / SPEED;
 const LONG = { MINIMAX_TIMEOUT_MS: "300000" };
 const tiny = { prompt: "a cat" };
 

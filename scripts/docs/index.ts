@@ -2,11 +2,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { format, resolveConfig } from "prettier";
 import { z } from "zod";
-import { API_CODES, type ApiCode } from "../src/constants.ts";
-import { VARIABLES } from "../src/help.ts";
-import { toolInputSchema, toolOutputSchema } from "../src/schemas.ts";
-import { cursorLinks, vsCodeLinks } from "./package/install-links.ts";
-import { serverJson } from "./package/server-json.ts";
+import { API_CODES, type ApiCode } from "../../src/constants.ts";
+import { VARIABLES } from "../../src/help.ts";
+import { toolInputSchema, toolOutputSchema } from "../../src/schemas.ts";
+import { cursorLinks, vsCodeLinks } from "../package/install-links.ts";
+import { serverJson } from "../package/server-json.ts";
+import { clients } from "./clients.ts";
 
 const README = "README.md";
 const REGISTRY_ENTRY = "server.json";
@@ -19,6 +20,7 @@ const REPEATED: Readonly<Record<ApiCode["outcome"], string>> = {
 const jsonSchemaNode = z.object({
   type: z.string().optional(),
   description: z.string().optional(),
+  items: z.object({ type: z.string() }).optional(),
   default: z.union([z.string(), z.number(), z.boolean()]).optional(),
   enum: z.array(z.string()).optional(),
   minimum: z.number().optional(),
@@ -49,7 +51,7 @@ function output(): string {
     ["Field", "Type", "Always there", "What it says"],
     Object.entries(properties).map(([name, node]) => [
       code(name),
-      node.type ?? "",
+      typeOf(node),
       required.includes(name) ? "yes" : "",
       node.description ?? "",
     ]),
@@ -75,7 +77,8 @@ function codes(): string {
   );
 }
 
-function typeOf({ type, enum: values, minimum, maximum, multipleOf }: z.infer<typeof jsonSchemaNode>): string {
+function typeOf({ type, items, enum: values, minimum, maximum, multipleOf }: z.infer<typeof jsonSchemaNode>): string {
+  if (items !== undefined) return `list of ${items.type}s`;
   if (values !== undefined) return values.map(code).join(" ");
   if (multipleOf !== undefined)
     return `${type ?? ""} ${String(minimum)}–${String(maximum)}, multiple of ${String(multipleOf)}`;
@@ -104,8 +107,7 @@ function split(text: string, mark: string): [string, string] {
 
 async function readme(): Promise<string> {
   const parts = {
-    "cursor-link": link(cursorLinks().app),
-    "vscode-link": link(vsCodeLinks().app),
+    clients: clients(),
     links: `[Install in VS Code](${vsCodeLinks().web}) · [Install in Cursor](${cursorLinks().web})`,
     variables: variables(),
     parameters: parameters(),
@@ -116,10 +118,6 @@ async function readme(): Promise<string> {
     (document, [name, content]) => insert(document, name, content),
     await readFile(README, "utf8"),
   );
-}
-
-function link(address: string): string {
-  return `\`\`\`text\n${address}\n\`\`\``;
 }
 
 const documents = { [README]: await readme(), [REGISTRY_ENTRY]: JSON.stringify(serverJson()) };
