@@ -2,12 +2,12 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 
 const VERSIONS = [20, 22, 24];
-const VITEST = ["node_modules/vitest/vitest.mjs", "run", "test", "--coverage.enabled=false"];
+const VITEST = ["node_modules/vitest/vitest.mjs", "run", "--coverage.enabled=false"];
 const npm = process.env["npm_execpath"];
 if (npm === undefined) throw new Error('This script runs npm: start it with "npm run test:nodes".');
 
 const failed = VERSIONS.filter((version) => {
-  console.log(`\nThe tests of the whole server on Node ${String(version)}:`);
+  console.log(`\nAll tests on Node ${String(version)}:`);
   const node = ["exec", "--yes", `--package=node@${String(version)}`, "--", "node"];
   return spawnSync(process.execPath, [npm, ...node, ...VITEST], { stdio: "inherit" }).status !== 0;
 });

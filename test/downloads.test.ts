@@ -88,8 +88,7 @@ describe("a download that cannot work", () => {
   });
 
   test("to no image at all is an error that still carries the links", async () => {
-    const fault = linkStatus(403);
-    await using api = await startStandIn({ linkScript: [fault, fault] });
+    await using api = await startStandIn({ linkOtherwise: linkStatus(403) });
     await using server = await startServer({ api });
 
     const result = await server.generate({ ...ONE_LINK, n: 2 });
