@@ -1,4 +1,4 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -23,7 +23,7 @@ import { waitFor } from "../test/support/wait-for.ts";
 import type { Call } from "./call.ts";
 import { MiniMaxClient } from "./client.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { DOWNLOAD_STALL_MS, IMAGE_MAX_BYTES } from "./constants.ts";
+import { CALL_BUDGET_RANGE_MS, DOWNLOAD_STALL_MS, IMAGE_MAX_BYTES } from "./constants.ts";
 import { BudgetSpentError, ImageError, ServerError } from "./errors.ts";
 import { Pacer, type Place } from "./pacing.ts";
 import type { GeneratedImage, Generation } from "./reply.ts";
@@ -33,6 +33,8 @@ import type { GenerationRequest } from "./schemas.ts";
 const UNIX_MS = Date.UTC(2030, 0, 1, 12);
 const WINDOW_MS = 61_000;
 const HEADERS_CHANNEL = "undici:request:headers";
+const CONNECT_ERROR_CHANNEL = "undici:client:connectError";
+const PROXY = "http://proxy.example:3128/";
 const BUDGET_SPENT = new BudgetSpentError(230_000);
 const CANCELLED = new Error("the client cancelled");
 const NOBODY_ABORTS = new AbortController().signal;
@@ -93,6 +95,26 @@ function manualClock(): ManualClock {
   };
 }
 
+interface CountingClock extends Clock {
+  readonly sleepers: () => number;
+}
+
+function countingClock(): CountingClock {
+  let sleepers = 0;
+  return {
+    ...systemClock,
+    sleepers: () => sleepers,
+    async sleep(ms, signal) {
+      sleepers += 1;
+      try {
+        await systemClock.sleep(ms, signal);
+      } finally {
+        sleepers -= 1;
+      }
+    },
+  };
+}
+
 interface Api {
   readonly url: string;
 }
@@ -108,6 +130,7 @@ interface AskOptions {
   readonly clock?: Clock;
   readonly limit?: number;
   readonly apiKey?: string;
+  readonly proxy?: string;
   readonly request?: Partial<GenerationRequest>;
   readonly deadlineMs?: number;
   readonly ahead?: (client: MiniMaxClient) => Place | undefined;
@@ -119,12 +142,13 @@ function ask(
     clock = instantClock(),
     limit = 0,
     apiKey = STAND_IN_KEY,
+    proxy,
     request = {},
     deadlineMs = Infinity,
     ahead = () => undefined,
   }: AskOptions = {},
 ): Asked {
-  const client = clientFor(url, clock, { limit, apiKey });
+  const client = clientFor(url, clock, { limit, apiKey, proxy });
   const controller = new AbortController();
   const activities: string[] = [];
   const call: Call = {
@@ -159,9 +183,13 @@ async function askUntilReading(api: Api): Promise<Asked> {
   return asked;
 }
 
-function clientFor(url: string, clock: Clock, { limit = 0, apiKey = STAND_IN_KEY } = {}): MiniMaxClient {
+function clientFor(
+  url: string,
+  clock: Clock,
+  { limit = 0, apiKey = STAND_IN_KEY, proxy }: { limit?: number; apiKey?: string; proxy?: string | undefined } = {},
+): MiniMaxClient {
   const timing: Timing = { clock, random: () => 0.5, policy: DEFAULT_POLICY };
-  return new MiniMaxClient(apiKey, url, timing, new Pacer(clock, limit, WINDOW_MS));
+  return new MiniMaxClient(apiKey, url, timing, new Pacer(clock, limit, WINDOW_MS), proxy);
 }
 
 async function failureOf(outcome: Promise<unknown>): Promise<ServerError> {
@@ -300,6 +328,15 @@ describe("a refusal that says that nothing was made", () => {
     ]);
   });
 
+  test("is waited out with a word on how much longer that takes", async () => {
+    await using api = await startStandIn({ script: [refuse(1002), deliver([PICTURE])] });
+
+    const { outcome, activities } = ask(api);
+    await outcome;
+
+    expect(activities[1]).toMatch(/ Try 2 of 4 in 61 s\.$/);
+  });
+
   test("is repeated three times, and then the error says so", async () => {
     await using api = await startStandIn({ script: Array<Behaviour>(9).fill(refuse(1024)) });
     const clock = instantClock();
@@ -318,6 +355,9 @@ describe("a refusal that says that nothing was made", () => {
     ["no seconds at all", "0", 500],
     ["an HTTP date", new Date(UNIX_MS + 90_000).toUTCString(), 90_500],
     ["a date that has passed", new Date(UNIX_MS - 90_000).toUTCString(), 500],
+    ["a date in C's old form", "Tue Jan  1 12:01:30 2030", 90_500],
+    ["an ISO date", "2030-01-01T12:01:30Z", 90_500],
+    ["an ISO date with an offset", "2030-01-01T14:01:30+02:00", 90_500],
     ["something else", "soon", 500],
     ["nothing", "", 500],
     ["more seconds than there are", "9".repeat(400), 500],
@@ -335,6 +375,7 @@ describe("a refusal that says that nothing was made", () => {
   test.each<readonly [string, Behaviour, number]>([
     ["1002", refuse(1002), 60_000],
     ["Retry-After", status(429, { headers: { "Retry-After": "7" } }), 7_000],
+    ["a Retry-After of a day", status(429, { headers: { "Retry-After": "86400" } }), CALL_BUDGET_RANGE_MS.maximum],
   ])("and asks for a pause (%s) holds back every other request as well", async (_what, fault, pauseMs) => {
     await using api = await startStandIn({ script: [fault] });
     const clock = instantClock();
@@ -429,6 +470,56 @@ describe("where nothing listens", () => {
     expect(error.facts.recovery).toContain("Nothing was sent or billed");
     expect(activities.filter((activity) => activity.includes("Could not connect"))).toHaveLength(3);
     expect(waits(clock)).toEqual([500, 1_000, 2_000]);
+  });
+
+  test("the failed connection is the cause of the error", async () => {
+    const url = await whereNothingListens();
+
+    const { cause } = await failureOf(ask({ url }).outcome);
+
+    expect(cause).toHaveProperty("cause.cause.code", "ECONNREFUSED");
+  });
+
+  test("the check of the host says so, with the failed connection as the cause", async () => {
+    const url = await whereNothingListens();
+
+    const error = await failureOf(clientFor(url, systemClock).reachHost(NOBODY_ABORTS));
+
+    expect(error.message).toBe(`Could not connect to ${new URL(url).host} (ECONNREFUSED).`);
+    expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
+  });
+
+  test("nobody listens for failed connections any more once the request has failed", async () => {
+    await failureOf(ask({ url: await whereNothingListens() }).outcome);
+
+    expect(channel(CONNECT_ERROR_CHANNEL).hasSubscribers).toBe(false);
+  });
+});
+
+describe("a proxy that is configured is named where no connection comes about", () => {
+  test("for a request", async () => {
+    const url = await whereNothingListens();
+
+    const { message } = await failureOf(ask({ url }, { proxy: PROXY }).outcome);
+
+    expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
+  });
+
+  test("for the check of the host", async () => {
+    const url = await whereNothingListens();
+
+    const { message } = await failureOf(clientFor(url, systemClock, { proxy: PROXY }).reachHost(NOBODY_ABORTS));
+
+    expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
+  });
+
+  test("for a download", async () => {
+    const url = await whereNothingListens();
+    const reader = clientFor(url, systemClock, { proxy: PROXY }).readImage({ link: url }, NOBODY_ABORTS);
+
+    const { message } = await failureOf(reader.next());
+
+    expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
   });
 });
 
@@ -703,6 +794,7 @@ describe("a download that may work the next time", () => {
 
     expect(error.message).toBe(`The image could not be downloaded from ${new URL(url).host} (ECONNREFUSED).`);
     expect(error.facts.repeatAfterMs).toBe(0);
+    expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
   });
 
   test.each([
@@ -741,6 +833,7 @@ describe("a download that may work the next time", () => {
 
 describe("a download that cannot work", () => {
   test.each([
+    ["HTTP 304, which has no body", linkStatus(304), "HTTP 304"],
     ["HTTP 403", linkStatus(403), "HTTP 403"],
     ["HTTP 404", linkStatus(404), "HTTP 404"],
     ["a redirect without a target", linkStatus(302), "HTTP 302"],
@@ -781,7 +874,7 @@ test("a link that holds credentials is not tried again, and neither they nor its
 
   expect(error).toBeInstanceOf(ImageError);
   expect(error.facts.repeatAfterMs).toBeUndefined();
-  expect(error.message).not.toMatch(/password|signed/);
+  expect(error.message).toBe("MiniMax's link cannot be used.");
 });
 
 describe("a redirect of a download", () => {
@@ -802,6 +895,22 @@ describe("a redirect of a download", () => {
     await using web = await serve((_, response) => response.writeHead(307, { Location: `${store.url}/x` }).end());
 
     expect(await bytesOf({ link: web.url })).toEqual(PICTURE);
+  });
+
+  test.each([300, 301, 302, 303, 307, 308, 399])("is followed with HTTP %i", async (code) => {
+    await using web = await serve((request, response) => {
+      if (request.url === "/") response.writeHead(code, { Location: "/next" }).end();
+      else response.end(PICTURE);
+    });
+
+    expect(await bytesOf({ link: web.url })).toEqual(PICTURE);
+  });
+
+  test("is none with HTTP 400, even when that names a place", async () => {
+    await using web = await serve((_, response) => response.writeHead(400, { Location: "/next" }).end());
+
+    expect((await failureOf(bytesOf({ link: web.url }))).message).toContain("HTTP 400");
+    expect(web.seen).toHaveLength(1);
   });
 
   test("is followed three times, and not a fourth time", async () => {
@@ -875,6 +984,19 @@ describe.each<readonly [string, unknown]>([
     await expect(rest).rejects.toBe(reason);
     await waitFor("the closed connection", () => web.open() === 0);
   });
+});
+
+test.each<readonly [string, RequestListener]>([
+  ["is whole", (_, response) => response.end(PICTURE)],
+  ["is refused", (_, response) => response.writeHead(403).end()],
+  ["breaks off", (_, response) => response.destroy()],
+])("nobody watches over a download any more once it %s", async (_how, listener) => {
+  await using web = await serve(listener);
+  const clock = countingClock();
+
+  await Promise.allSettled([bytesOf({ link: web.url }, clock)]);
+
+  await waitFor("the end of the watch", () => clock.sleepers() === 0);
 });
 
 test("a reader that has seen enough closes the connection of its download", async () => {

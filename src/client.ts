@@ -205,10 +205,11 @@ function hostOf(url: string): string {
   return new URL(url).host;
 }
 
-/** `Retry-After` in milliseconds: delay-seconds or an HTTP date. Source: RFC 9110, section 10.2.3. */
+/** `Retry-After` in milliseconds: delay-seconds or an HTTP date, which is UTC also in the old form that does not say so. Source: RFC 9110, sections 10.2.3 and 5.6.7. */
 function retryAfterMs(header: string | null, nowUnixMs: number): number | undefined {
   if (header === null) return undefined;
-  const ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowUnixMs;
+  const date = /\d{4}\s*$/.test(header) ? `${header} GMT` : header;
+  const ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(date) - nowUnixMs;
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 

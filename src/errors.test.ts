@@ -10,6 +10,8 @@ import {
   ImageError,
   MiniMaxApiError,
   OutputDirectoryError,
+  PacingError,
+  ReferenceError,
   ServerError,
   UnknownOutcomeError,
 } from "./errors.ts";
@@ -27,6 +29,7 @@ describe("every error of this server", () => {
     ["ServerError", new ServerError("It failed.")],
     ["ConfigurationError", new ConfigurationError("It failed.")],
     ["OutputDirectoryError", new OutputDirectoryError("It failed.")],
+    ["ReferenceError", new ReferenceError("It failed.")],
     ["ImageError", new ImageError("It failed.")],
     ["BudgetSpentError", new BudgetSpentError(230_000)],
     ["MiniMaxApiError", new MiniMaxApiError(1008, "insufficient balance", {})],
@@ -34,6 +37,7 @@ describe("every error of this server", () => {
     ["ConnectionError", new ConnectionError(HOST, "ECONNREFUSED")],
     ["UnknownOutcomeError", new UnknownOutcomeError("it was cut off")],
     ["EmptyResponseError", new EmptyResponseError("1", undefined)],
+    ["PacingError", new PacingError(61_000)],
     ["GaveUpError", new GaveUpError(new ServerError("It failed."), 4)],
   ];
 
@@ -135,6 +139,23 @@ describe("HttpError", () => {
   });
 });
 
+describe("what can be done about an HTTP error", () => {
+  test.each([401, 403])("HTTP %i points at the key", (status) => {
+    expect(new HttpError(status, { host: HOST }).facts.recovery).toBe(API_CODES[1004]?.recovery);
+  });
+
+  test.each([408, 429, 500, 502, 503])("HTTP %i is to be waited out, because the host is the right one", (status) => {
+    const { recovery } = new HttpError(status, { host: HOST }).facts;
+
+    expect(recovery).toContain("call again in a minute");
+    expect(recovery).not.toContain("MINIMAX_API_HOST");
+  });
+
+  test.each([301, 400, 404, 422])("HTTP %i points at the host", (status) => {
+    expect(new HttpError(status, { host: HOST }).facts.recovery).toContain("Check MINIMAX_API_HOST");
+  });
+});
+
 describe("what the person is told about money", () => {
   test("a request that was not sent cost nothing and may be repeated", () => {
     const { message, facts } = new ConnectionError(HOST, "ECONNREFUSED");
@@ -167,6 +188,24 @@ describe("what the person is told about money", () => {
   });
 });
 
+describe("what was refused before anything was sent", () => {
+  test("says what may stand in for a reference that was refused", () => {
+    const { recovery } = new ReferenceError("subject_reference[0]: no.").facts;
+
+    expect(recovery).toContain("No request was made");
+    expect(recovery).toContain("MINIMAX_REFERENCE_DIRS");
+  });
+
+  test("says when the turn of a crowded out request would have come, and what makes room", () => {
+    const { message, facts } = new PacingError(61_000);
+
+    expect(message).toContain("turn would come in 61 s");
+    expect(facts.recovery).toContain("Nothing was sent or billed");
+    expect(facts.recovery).toContain("MINIMAX_RPM");
+    expect(facts.repeatAfterMs).toBeUndefined();
+  });
+});
+
 describe("EmptyResponseError", () => {
   test("says how many images were withheld, under a code of this server's own", () => {
     const { message, facts } = new EmptyResponseError("3", "trace-1");
@@ -178,7 +217,9 @@ describe("EmptyResponseError", () => {
   });
 
   test("says nothing of withheld images when MiniMax does not", () => {
-    expect(new EmptyResponseError(undefined, undefined).message).not.toContain("withheld");
+    expect(new EmptyResponseError(undefined, undefined).message).toBe(
+      "MiniMax reported success but delivered no image.",
+    );
   });
 });
 

@@ -315,6 +315,13 @@ describe("a wait that does not fit into the time that is left", () => {
     expect(outcome).toHaveProperty("error.cause", cause);
   });
 
+  test("is not begun when it would end on the very millisecond, because the try behind it would have no time", async () => {
+    const { outcome, calls, sleeps } = await travel({ failures: [apiError(1002)], deadlineMs: START_MS + 60_500 });
+
+    expect([calls, sleeps]).toEqual([1, []]);
+    expect(outcome).toHaveProperty("error.name", "GaveUpError");
+  });
+
   test("is begun when it ends in time", async () => {
     const { outcome } = await travel({ failures: [apiError(1002)], deadlineMs: START_MS + 60_501 });
 

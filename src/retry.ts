@@ -40,7 +40,7 @@ export function fullJitter(attempt: number, { baseMs, capMs }: BackoffPolicy, ra
 
 /**
  * Runs `operation` until it succeeds or must not be repeated. Only a `ServerError` with `repeatAfterMs` is repeated; the wait is
- * `repeatAfterMs` plus full jitter. A wait that would end after `deadlineMs` (monotonic) is not begun.
+ * `repeatAfterMs` plus full jitter. A wait that would not end before `deadlineMs` (monotonic) is not begun.
  *
  * @throws the operation's own error when it must not be repeated, `GaveUpError` when tries or time are used up, the signal's reason on abort during a wait
  */

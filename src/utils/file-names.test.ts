@@ -70,6 +70,10 @@ describe("a slug has a limit", () => {
     expect(slugOf(`${"x".repeat(30)} ${"y".repeat(20)} z`)).toBe("x".repeat(30));
   });
 
+  test("50 letters of two bytes fill both limits and stay", () => {
+    expect(slugOf("é".repeat(60))).toBe("é".repeat(50));
+  });
+
   test("letters of three bytes are cut at 100 bytes", () => {
     expect(slugOf("猫".repeat(60))).toBe("猫".repeat(33));
   });

@@ -63,6 +63,13 @@ function pngHeader(width: number, height: number): Uint8Array {
   return head;
 }
 
+function webpHeader(kind: string, payload: readonly number[], riff = "RIFF"): Uint8Array {
+  return bytes(riff, [22, 0, 0, 0], "WEBP", kind, [10, 0, 0, 0], payload);
+}
+
+const VP8_PAYLOAD = [0, 0, 0, 0x9d, 0x01, 0x2a, 10, 0, 20, 0];
+const VP8L_PAYLOAD = [0x2f, 9, 0xc0, 4, 0, 0, 0, 0, 0, 0];
+const VP8X_PAYLOAD = [0, 0, 0, 0, 9, 0, 0, 19, 0, 0];
 const FRAME_HEADER = [0xff, 0xc0, 0, 17, 8, 0, 20, 0, 10, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
 
 describe.each(ENCODINGS)("%s", (_name, extension, channels, encode) => {
@@ -96,6 +103,18 @@ describe.each(ENCODINGS)("%s", (_name, extension, channels, encode) => {
 describe("a JPEG's size comes from its frame header and nowhere else", () => {
   const start = [0xff, 0xd8];
 
+  test.each([0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf])(
+    "whatever its coding, here that of marker %i",
+    (marker) => {
+      expect(readImageHeader(bytes(start, [0xff, marker], FRAME_HEADER.slice(2)))).toEqual(header("jpeg", 10, 20));
+    },
+  );
+
+  test("as soon as the last byte of the size is at hand, and not before", () => {
+    expect(readImageHeader(bytes(start, FRAME_HEADER.slice(0, 9)))).toEqual(header("jpeg", 10, 20));
+    expect(readImageHeader(bytes(start, FRAME_HEADER.slice(0, 8)))).toBeUndefined();
+  });
+
   test("a thumbnail inside the metadata is passed over", () => {
     const thumbnail = [0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0, 1, 0, 1];
     const metadata = [0xff, 0xe1, 0, 2 + thumbnail.length, ...thumbnail];
@@ -104,7 +123,7 @@ describe("a JPEG's size comes from its frame header and nowhere else", () => {
   });
 
   test("tables with markers of the same range are passed over", () => {
-    const tables = [0xc4, 0xcc].flatMap((marker) => [0xff, marker, 0, 9, 8, 0, 1, 0, 1, 0, 0]);
+    const tables = [0xc4, 0xc8, 0xcc].flatMap((marker) => [0xff, marker, 0, 9, 8, 0, 1, 0, 1, 0, 0]);
 
     expect(readImageHeader(bytes(start, tables, FRAME_HEADER))).toEqual(header("jpeg", 10, 20));
   });
@@ -122,6 +141,9 @@ describe("a JPEG's size comes from its frame header and nowhere else", () => {
     ["the picture ends before any frame header", [0xff, 0xd9]],
     ["a second picture starts", [0xff, 0xd8]],
     ["a segment does not start with a marker", [0x00, 0x00]],
+    ["a frame header has no marker of its own", [0x00, ...FRAME_HEADER.slice(1)]],
+    ["a reserved marker comes before any frame header", [0xff, 0x02, 0, 9, 8, 0, 1, 0, 1, 0, 0]],
+    ["a restart comes before any frame header", [0xff, 0xd0, 0, 9, 8, 0, 1, 0, 1, 0, 0]],
     ["a segment claims a length shorter than the length itself", [0xff, 0xe0, 0, 0]],
   ])("there is no size when %s", (_case, segment) => {
     expect(readImageHeader(bytes(start, [0xff, 0xe0, 0, 4, 0, 0], segment, FRAME_HEADER))).toBeUndefined();
@@ -132,6 +154,34 @@ describe("a JPEG's size comes from its frame header and nowhere else", () => {
     ["height", [0, 0, 0, 10]],
   ])("a frame header with no %s is no picture", (_case, size) => {
     expect(readImageHeader(bytes(start, [0xff, 0xc0, 0, 17, 8], size, [3, 1, 0x22, 0]))).toBeUndefined();
+  });
+});
+
+describe("a WebP's size comes from its first chunk", () => {
+  test.each([
+    ["VP8 ", VP8_PAYLOAD],
+    ["VP8L", VP8L_PAYLOAD],
+    ["VP8X", VP8X_PAYLOAD],
+  ])("%s as soon as 30 bytes are at hand, and not before", (kind, payload) => {
+    const head = webpHeader(kind, payload);
+
+    expect(head).toHaveLength(30);
+    expect(readImageHeader(head)).toEqual(header("webp", 10, 20));
+    expect(readImageHeader(head.subarray(0, 29))).toBeUndefined();
+  });
+
+  test("and the scale in the upper bits of a lossy one is no part of it", () => {
+    expect(readImageHeader(webpHeader("VP8 ", [...VP8_PAYLOAD.slice(0, 6), 10, 0x40, 20, 0x80]))).toEqual(
+      header("webp", 10, 20),
+    );
+  });
+
+  test.each([
+    ["a lossy one", VP8_PAYLOAD],
+    ["a lossless one", VP8L_PAYLOAD],
+    ["an extended one", VP8X_PAYLOAD],
+  ])("whose name counts: what follows may look like %s", (_case, payload) => {
+    expect(readImageHeader(webpHeader("VP9 ", payload))).toBeUndefined();
   });
 });
 
@@ -147,6 +197,8 @@ describe("what is not a JPEG, PNG or WebP is undefined", () => {
       "another RIFF file with a chunk named as in WebP",
       bytes("RIFF", [22, 0, 0, 0], "WAVEVP8X", [10, 0, 0, 0], "0123456789"),
     ],
+    ["a WebP that is not in a RIFF file", webpHeader("VP8X", VP8X_PAYLOAD, "RIFX")],
+    ["a JPEG without its start", bytes([0, 0], FRAME_HEADER)],
     ["a WebP of an unknown kind", bytes("RIFF", [40, 0, 0, 0], "WEBPVP9 ", [10, 0, 0, 0], "0123456789abcdef")],
     [
       "a lossy WebP without its start code",
@@ -184,6 +236,20 @@ describe("what is not a JPEG, PNG or WebP is undefined", () => {
   test("a PNG that is cut off one byte before the end of its header", () => {
     expect(readImageHeader(pngHeader(5, 5))).toEqual(header("png", 5, 5));
     expect(readImageHeader(pngHeader(5, 5).subarray(0, 32))).toBeUndefined();
+  });
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])("a PNG whose signature is wrong in byte %i", (position) => {
+    const head = Buffer.from(pngHeader(5, 5));
+    head.writeUInt8(head.readUInt8(position) ^ 1, position);
+
+    expect(readImageHeader(head)).toBeUndefined();
+  });
+
+  test("a PNG whose header says that it is of another length", () => {
+    const head = Buffer.from(pngHeader(5, 5));
+    head.writeUInt32BE(12, 8);
+
+    expect(readImageHeader(head)).toBeUndefined();
   });
 
   test("a PNG whose first chunk is not its header", () => {

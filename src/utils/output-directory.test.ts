@@ -1,10 +1,12 @@
 import { execFile } from "node:child_process";
+import { renameSync, symlinkSync } from "node:fs";
 import { access, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import nodePath, { join } from "node:path";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { waitFor } from "../../test/support/wait-for.ts";
 import { OutputDirectoryError } from "../errors.ts";
 import {
   assertWritable,
@@ -308,6 +310,18 @@ describe.skipIf(isWindows)("a symbolic link", () => {
     expect(await place.everything()).toEqual(before);
   });
 
+  test("that takes the place of a directory while the ones below it are made is refused", async () => {
+    await using place = await room();
+    const made = join(place.base, "cats");
+    const refusing = place.refusal(`cats/${"d/".repeat(300)}`);
+    await waitFor("the first directory", () => exists(made));
+
+    renameSync(made, join(place.outside, "cats"));
+    symlinkSync(join(place.outside, "cats"), made);
+
+    expect(await refusing).toBeInstanceOf(OutputDirectoryError);
+  });
+
   test("that leads to itself is refused", async () => {
     await using place = await room();
     await symlink(join(place.base, "loop"), join(place.base, "loop"));
@@ -326,7 +340,7 @@ describe("a directory that cannot be written", () => {
 
       const { message, facts, cause } = await place.refusal(requested);
 
-      expect(message).toContain("cannot be written (E");
+      expect(message).toMatch(/cannot be written \(E[A-Z]+\)\.$/);
       expect(message).toContain(join(place.base, requested));
       expect(facts.recovery).toContain("No request was made");
       expect(cause).toBeInstanceOf(Error);
@@ -377,6 +391,17 @@ describe("a directory that cannot be written", () => {
     10_000,
   );
 });
+
+test.runIf(process.platform === "linux")(
+  "what the system says of a directory that it does not make is passed on",
+  async () => {
+    const { message } = await errorOf(
+      resolveOutputDirectory("cats", { base: "/sys", defaultDirectory: "/sys" }, "/home/ada"),
+    );
+
+    expect(message).toMatch(/^The output directory \/sys\/cats cannot be written \((?:EPERM|EACCES|EROFS)\)\.$/);
+  },
+);
 
 test("whatever is asked for, it is inside the base or refused, and what is outside stays as it is", async () => {
   await using place = await room();
@@ -746,6 +771,36 @@ describe("whether a directory can be written", () => {
     expect(await canBeWritten(join(file, "below"))).toBe(false);
     expect(await readFile(file, "utf8")).toBe("kept");
   });
+
+  test.skipIf(isWindows)("is no for a name that the filesystem does not take", async () => {
+    await using directory = await temporaryDirectory();
+
+    expect(await canBeWritten(join(directory.path, "x".repeat(300)))).toBe(false);
+  });
+
+  test.runIf(process.platform === "linux")(
+    "is no where a file may be made but takes no byte, as on a full disk",
+    async () => {
+      await using directory = await temporaryDirectory();
+      const module = JSON.stringify(new URL("./output-directory.ts", import.meta.url).href);
+      const script = `import { canBeWritten } from ${module};
+        console.log(await canBeWritten(${JSON.stringify(directory.path)}));`;
+
+      const { stdout } = await promisify(execFile)("sh", [
+        "-c",
+        'ulimit -f 0 && exec "$0" "$@"',
+        process.execPath,
+        "--import",
+        "tsx",
+        "--input-type=module",
+        "--eval",
+        script,
+      ]);
+
+      expect(stdout.trim()).toBe("false");
+      expect(await readdir(directory.path)).toEqual([]);
+    },
+  );
 
   test("is no for a link that leads nowhere", async () => {
     await using directory = await temporaryDirectory();

@@ -58,7 +58,7 @@ export function isInside(base: string, target: string, path: PlatformPath = node
 
 /**
  * Turns `output_dir` into a directory that exists and lies inside the base after resolving symlinks on both sides. Nothing is created when the
- * directory is refused.
+ * directory is refused; only where another program puts a link in its place meanwhile, empty directories may stay behind the link.
  *
  * @param requested - the call's `output_dir`; absent for the default directory
  * @param signal - its reason takes the place of an error that comes after the abort

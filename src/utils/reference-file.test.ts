@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
-import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdir, readdir, readlink, symlink, truncate, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -46,6 +48,11 @@ async function room(): Promise<Room> {
   };
 }
 
+async function openFiles(): Promise<string[]> {
+  const descriptors = await readdir("/proc/self/fd");
+  return Promise.all(descriptors.map((descriptor) => readlink(join("/proc/self/fd", descriptor)).catch(() => "")));
+}
+
 async function refusalOf(reading: Promise<string>): Promise<string> {
   try {
     await reading;
@@ -78,6 +85,13 @@ describe("a reference image is read", () => {
 
     expect(await place.read(pathToFileURL(join(place.base, "face.jpeg")).href)).toBe(DATA_URL);
     expect(await place.read(pathToFileURL(spaced).href.replace("file:", "FILE:"))).toBe(DATA_URL);
+  });
+
+  test.skipIf(isWindows)("from a path that only holds the letters of a file URL", async () => {
+    await using place = await room();
+    await writeFile(join(place.base, "profile:1.jpeg"), PICTURE);
+
+    expect(await place.read("profile:1.jpeg")).toBe(DATA_URL);
   });
 
   test("from a path below the home directory", async () => {
@@ -122,6 +136,17 @@ describe("a reference image is read", () => {
     expect(await place.read("picture.txt")).toBe(`data:image/${format};base64,${picture.toString("base64")}`);
   });
 
+  test.runIf(process.platform === "linux")("and closed again, also when it is refused", async () => {
+    await using place = await room();
+    await writeFile(join(place.base, "odd.jpeg"), "odd");
+
+    await place.read("face.jpeg");
+    await place.refusal("odd.jpeg");
+    await place.refusal("deep");
+
+    expect((await openFiles()).filter((path) => path.startsWith(place.base))).toEqual([]);
+  });
+
   test("with one byte less than 10 MB", async () => {
     await using place = await room();
     await writeFile(join(place.base, "big.jpeg"), bigJpeg(9_999_999));
@@ -139,9 +164,17 @@ describe("nothing is read", () => {
       const message = await place.refusal(path);
 
       expect(message).toContain(`${NAME}: ${outside} is outside the directories that may be read`);
-      expect(message).toContain(place.base);
-      expect(message).toContain(place.faces);
+      expect(message).toContain(`(${place.base}, `);
+      expect(message).toContain(`, ${place.faces})`);
     }
+  });
+
+  test("outside the allowed directories, and nobody learns whether it is there", async () => {
+    await using place = await room();
+    const there = await place.refusal(join(place.outside, "face.jpeg"));
+    const gone = await place.refusal(join(place.outside, "gone.jpeg"));
+
+    expect(gone).toBe(there.replace("face.jpeg", "gone.jpeg"));
   });
 
   test("in a directory whose name begins like the base's", async () => {
@@ -185,6 +218,15 @@ describe("nothing is read", () => {
     await promisify(execFile)("mkfifo", [pipe]);
 
     expect(await place.refusal("pipe.jpeg")).toBe(`${NAME}: ${pipe} is not a regular file.`);
+  });
+
+  test.runIf(process.platform === "linux")("from a socket, which cannot be opened", async () => {
+    await using place = await room();
+    const socket = join(place.base, "socket.jpeg");
+    await using server = createServer();
+    await once(server.listen(socket), "listening");
+
+    expect(await place.refusal("socket.jpeg")).toBe(`${NAME}: ${socket} cannot be read (ENXIO).`);
   });
 
   test("with 10 MB or more", async () => {

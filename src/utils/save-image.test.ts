@@ -1,6 +1,8 @@
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { execFile, spawnSync } from "node:child_process";
+import { mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
@@ -9,6 +11,8 @@ import { ImageError } from "../errors.ts";
 import { saveImage } from "./save-image.ts";
 
 const SIZE = { width: 60, height: 40 };
+const canMount =
+  process.platform === "linux" && spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
 const NOBODY_ABORTS = new AbortController().signal;
 
 function picture(background = "tomato"): Sharp {
@@ -51,6 +55,11 @@ async function failureOf(saving: Promise<unknown>): Promise<unknown> {
     return error;
   }
   throw new Error("The image was saved.");
+}
+
+async function openFiles(): Promise<string[]> {
+  const descriptors = await readdir("/proc/self/fd");
+  return Promise.all(descriptors.map((descriptor) => readlink(join("/proc/self/fd", descriptor)).catch(() => "")));
 }
 
 function withMetadata(image: Buffer, bytes: number): Buffer {
@@ -103,7 +112,7 @@ describe("a saved image", () => {
     expect(await readdir(directory.path)).toEqual([`hero.${extension}`]);
   });
 
-  test.each([200_000, 700_000])("is measured behind %i bytes of metadata", async (metadataBytes) => {
+  test.each([200_000, 700_000, 1_500_000])("is measured behind %i bytes of metadata", async (metadataBytes) => {
     await using directory = await temporaryDirectory();
     const bytes = withMetadata(await jpeg(), metadataBytes);
     expect(await sharp(bytes).metadata()).toMatchObject(SIZE);
@@ -116,6 +125,30 @@ describe("a saved image", () => {
 
     expect(saved).toMatchObject({ ...SIZE, bytes: bytes.byteLength });
     expect(bytes.equals(await readFile(saved.path))).toBe(true);
+  });
+
+  test("is measured by its first piece, even when a later one begins like another picture", async () => {
+    await using directory = await temporaryDirectory();
+    const another = await picture().resize(8, 8).png().toBuffer();
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      yield await jpeg();
+      yield another;
+    }
+
+    const saved = await saveImage(pieces(), { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS);
+
+    expect(saved).toMatchObject({ ...SIZE, mime_type: "image/jpeg" });
+  });
+
+  test.runIf(process.platform === "linux")("is closed, and so is one that is refused", async () => {
+    await using directory = await temporaryDirectory();
+
+    await saveImage(chunksOf(await jpeg()), { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS);
+    await failureOf(
+      saveImage(chunksOf(Buffer.from("odd")), { directory: directory.path, nextStem: named() }, NOBODY_ABORTS),
+    );
+
+    expect((await openFiles()).filter((path) => path.startsWith(directory.path))).toEqual([]);
   });
 
   test("is the same, into whatever pieces its bytes are cut", async () => {
@@ -500,6 +533,36 @@ describe("an image that cannot be written", () => {
 
     expect(failure).toBeInstanceOf(ImageError);
     expect(await readFile(file, "utf8")).toBe("mine");
+  });
+
+  test.runIf(canMount).each([
+    ["the disk is full", "size=8k", "the disk is full, ENOSPC"],
+    ["the filesystem is read-only", "ro", "the filesystem is read-only, EROFS"],
+  ])("because %s says so, and leaves no file", async (_why, mountOption, reason) => {
+    await using directory = await temporaryDirectory();
+    const module = JSON.stringify(new URL("./save-image.ts", import.meta.url).href);
+    const path = JSON.stringify(directory.path);
+    const script = `import { readdir } from "node:fs/promises";
+      import { saveImage } from ${module};
+      saveImage([Buffer.alloc(100_000)], { directory: ${path}, nextStem: () => "hero" }, new AbortController().signal)
+        .catch(async (error) => console.log(error.name, error.message, await readdir(${path})));`;
+
+    const { stdout } = await promisify(execFile)("unshare", [
+      "-rm",
+      "sh",
+      "-c",
+      'mount -t tmpfs -o "$0" tmpfs "$1" && shift && exec "$@"',
+      mountOption,
+      directory.path,
+      process.execPath,
+      "--import",
+      "tsx",
+      "--input-type=module",
+      "--eval",
+      script,
+    ]);
+
+    expect(stdout.trim()).toBe(`ImageError The image could not be written to ${directory.path} (${reason}). []`);
   });
 
   test("under a name that the filesystem does not take leaves no file", async () => {

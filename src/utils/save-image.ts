@@ -7,8 +7,6 @@ import { claimName } from "./claim-name.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
 import { removeFile } from "./remove-file.ts";
 
-const HEAD_MAX_BYTES = 1024 * 1024;
-
 /** Where one image goes. */
 export interface Destination {
   /** Absolute; exists. */
@@ -73,15 +71,15 @@ async function write(
       await disk.run(() => file.writeFile(chunk));
       bytes += chunk.byteLength;
     }
-    return { bytes, header: header ?? (await disk.run(() => headerOf(file))) };
+    return { bytes, header: header ?? (await disk.run(() => headerOf(file, bytes))) };
   } finally {
     await disk.run(() => file.close());
   }
 }
 
 /** Nearly every header lies in the first piece; only small pieces, or a JPEG with much metadata, need this look at what was written. */
-async function headerOf(file: FileHandle): Promise<ImageHeader | undefined> {
-  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(HEAD_MAX_BYTES), 0, null, 0);
+async function headerOf(file: FileHandle, bytes: number): Promise<ImageHeader | undefined> {
+  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(bytes), 0, bytes, 0);
   return readImageHeader(buffer.subarray(0, bytesRead));
 }
 

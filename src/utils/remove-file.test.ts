@@ -1,0 +1,33 @@
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { removeFile } from "./remove-file.ts";
+
+describe("removing a file", () => {
+  test("takes it away, and nothing beside it", async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(join(directory.path, "mine.tmp"), "mine");
+    await writeFile(join(directory.path, "yours.tmp"), "yours");
+
+    await removeFile(join(directory.path, "mine.tmp"));
+
+    expect(await readdir(directory.path)).toEqual(["yours.tmp"]);
+  });
+
+  test("that is not there is no trouble", async () => {
+    await using directory = await temporaryDirectory();
+
+    await expect(removeFile(join(directory.path, "gone.tmp"))).resolves.toBeUndefined();
+  });
+
+  test("never takes a directory with all its files, and says so", async () => {
+    await using directory = await temporaryDirectory();
+    await mkdir(join(directory.path, "cats"));
+    await writeFile(join(directory.path, "cats", "one.jpeg"), "one");
+
+    await expect(removeFile(join(directory.path, "cats"))).rejects.toHaveProperty("code", "ERR_FS_EISDIR");
+
+    expect(await readdir(join(directory.path, "cats"))).toEqual(["one.jpeg"]);
+  });
+});
