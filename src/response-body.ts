@@ -1,3 +1,4 @@
+import { unlessAborted } from "./abort.ts";
 import { IMAGE_MAX_BYTES, IMAGES_MAX } from "./constants.ts";
 import { BudgetSpentError } from "./errors.ts";
 import { brokenOff } from "./fetch-failures.ts";
@@ -15,25 +16,13 @@ const NO_BODY: ReplyBody = { json: undefined, decode: () => ({ problem: "there i
 export async function* bodyOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   if (response.body === null) return;
   const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
-  let giveUp = (): void => undefined;
-  const abort = (): void => {
-    giveUp();
-  };
-  signal.addEventListener("abort", abort);
   try {
     for (;;) {
-      signal.throwIfAborted();
-      const { done, value } = await new Promise<Awaited<ReturnType<typeof reader.read>>>((resolve, reject) => {
-        giveUp = () => {
-          reject(signal.reason);
-        };
-        reader.read().then(resolve, reject);
-      });
+      const { done, value } = await unlessAborted(reader.read(), signal);
       if (done) return;
       yield value;
     }
   } finally {
-    signal.removeEventListener("abort", abort);
     reader.cancel().catch(() => undefined);
   }
 }
