@@ -5,7 +5,12 @@ const SERVER = "minimax-image";
 const KEY = "your-key";
 const RELEASES = "https://github.com/alexlivre/minimax-image-mcp/releases/latest";
 const UNIX = { title: "macOS and Linux", command: "npx", args: ["-y", name], pictures: "/full/path/to/your/pictures" };
-const WINDOWS = { title: "Windows", command: "cmd", args: ["/c", "npx", "-y", name], pictures: "C:\\Users\\you\\Pictures" };
+const WINDOWS = {
+  title: "Windows",
+  command: "cmd",
+  args: ["/c", "npx", "-y", name],
+  pictures: "C:\\Users\\you\\Pictures",
+};
 
 type Platform = typeof UNIX;
 
@@ -15,7 +20,9 @@ export function clients(): string {
     section("Claude Desktop", [
       `Download the \`.mcpb\` file of the [latest release](${RELEASES}) and open it: Claude Desktop asks for the key and the directory, and installs the server. Or open Settings → Developer → Edit Config, and add:`,
       ...platforms(({ command, args, pictures }) =>
-        json({ mcpServers: { [SERVER]: { command, args, env: { MINIMAX_API_KEY: KEY, MINIMAX_OUTPUT_DIR: pictures } } } }),
+        json({
+          mcpServers: { [SERVER]: { command, args, env: { MINIMAX_API_KEY: KEY, MINIMAX_OUTPUT_DIR: pictures } } },
+        }),
       ),
       "Then quit Claude Desktop completely and start it again.",
     ]),
@@ -70,7 +77,7 @@ export function clients(): string {
     ]),
     section("Gemini CLI", ["In `~/.gemini/settings.json`:", ...mcpServers()]),
     section("Windsurf, Cline, Zed and others", [
-      "Most clients take the form that Cursor takes. Where a call is cut off after 60 seconds, raise the client's own limit to 300.",
+      "Most clients take the form that Cursor takes. Where a call is cut off after 60 seconds, raise the client's own limit to 300. Cline gives a server 1.5 seconds to start, too little for the first download by `npx`: run `npm install -g minimax-image-mcp` once, and give it `minimax-image-mcp` as the command (on Windows `cmd` with `/c`, `minimax-image-mcp`).",
       ...mcpServers(),
     ]),
     section("From a clone", [
