@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/support/build-quick-server.ts"],
+    setupFiles: ["test/support/equal-bytes.ts"],
     testTimeout: 20_000,
     env: { TZ: "America/Sao_Paulo" },
     maxWorkers: 3,

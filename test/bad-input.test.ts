@@ -1,11 +1,11 @@
 import { lstat, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { textOf } from "./support/server.ts";
+import { spawnQuickServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
-const shared = shareServer();
+const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_RPM: "0" } }));
 
 const character = (image_file: unknown): unknown => [{ type: "character", image_file }];
 
@@ -63,7 +63,7 @@ describe("a parameter that is not allowed is refused by name, and no request is 
   ];
 
   test.each(refusals)("%s", async (_, args, words) => {
-    const [api, server] = [shared.api(), shared.server()];
+    const { api, server } = shared.begin();
 
     const result = await server.generate(args);
 
@@ -83,7 +83,7 @@ describe("an output_dir that leads out of the base is refused, nothing is create
     ["a NUL byte", () => "a\0b"],
     ["the home directory", () => "~/pictures"],
   ])("%s", async (_, outputDir) => {
-    const [api, server] = [shared.api(), shared.server()];
+    const { api, server } = shared.begin();
     const output_dir = outputDir(server.outputDir);
 
     const result = await server.generate({ prompt: "x", output_dir });
@@ -97,7 +97,7 @@ describe("an output_dir that leads out of the base is refused, nothing is create
   });
 
   test.skipIf(process.platform === "win32")("a link that leads out", async () => {
-    const [api, server] = [shared.api(), shared.server()];
+    const { api, server } = shared.begin();
     await using elsewhere = await temporaryDirectory();
     await symlink(elsewhere.path, join(server.outputDir, "link"));
 
@@ -109,7 +109,7 @@ describe("an output_dir that leads out of the base is refused, nothing is create
   });
 
   test("a file in the way is refused before the request", async () => {
-    const [api, server] = [shared.api(), shared.server()];
+    const { api, server } = shared.begin();
     await mkdir(join(server.outputDir, "a"));
     await writeFile(join(server.outputDir, "a", "b"), "");
 
@@ -122,7 +122,7 @@ describe("an output_dir that leads out of the base is refused, nothing is create
 
 describe("what is just allowed", () => {
   test("1500 code points are allowed, however many bytes they take", async () => {
-    const [api, server] = [shared.api(), shared.server()];
+    const { api, server } = shared.begin();
 
     const result = await server.generate({ prompt: "🐱".repeat(1500) });
 

@@ -5,9 +5,13 @@ import { toolOutputSchema } from "../src/schemas.ts";
 import { deliver, deliverLinks } from "../stand-in/behaviours.ts";
 import { linkBreaksOff, linkRedirects, linkStatus, linkWithoutEnd } from "../stand-in/object-store.ts";
 import { startStandIn } from "../stand-in/server.ts";
+import { bigJpeg } from "./support/big-jpeg.ts";
 import { spawnQuickServer, startServer, textOf } from "./support/server.ts";
+import { shareServer } from "./support/share-server.ts";
 
 const ONE_LINK = { prompt: "a cat", response_format: "url" };
+
+const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_RPM: "0" } }));
 
 describe("a download that fails is tried again, because it costs nothing", () => {
   test.each([
@@ -17,7 +21,7 @@ describe("a download that fails is tried again, because it costs nothing", () =>
     ["a connection closed in the middle", linkBreaksOff("close")],
   ])("%s", async (_, fault) => {
     await using api = await startStandIn({ linkScript: [fault, fault] });
-    await using server = await startServer({ api });
+    await using server = await startServer({ api, speed: 100 });
 
     const result = await server.generate(ONE_LINK);
 
@@ -49,8 +53,7 @@ describe("a download that cannot work", () => {
     ["a redirect without a target", linkStatus(302), "HTTP 302"],
     ["an image without end", linkWithoutEnd(), "larger than 33554432 bytes"],
   ])("%s is a failure of that image alone, with its reason and its link", async (_, fault, words) => {
-    await using api = await startStandIn({ linkScript: [fault] });
-    await using server = await spawnQuickServer({ api });
+    const { api, server } = shared.begin({ linkScript: [fault] });
 
     const result = await server.generate({ ...ONE_LINK, n: 2 });
 
@@ -68,7 +71,7 @@ describe("a download that cannot work", () => {
       response.writeHead(302, { Location: request.url }).end();
     };
     await using api = await startStandIn({ linkScript: Array<typeof circle>(9).fill(circle) });
-    await using server = await startServer({ api });
+    await using server = await startServer({ api, speed: 100 });
 
     const result = await server.generate(ONE_LINK);
 
@@ -78,7 +81,7 @@ describe("a download that cannot work", () => {
 
   test("however often it is tried is a failure of that image", async () => {
     await using api = await startStandIn({ linkScript: Array<ReturnType<typeof linkStatus>>(4).fill(linkStatus(503)) });
-    await using server = await startServer({ api });
+    await using server = await startServer({ api, speed: 100 });
 
     const result = await server.generate(ONE_LINK);
 
@@ -89,7 +92,7 @@ describe("a download that cannot work", () => {
 
   test("to no image at all is an error that still carries the links", async () => {
     await using api = await startStandIn({ linkOtherwise: linkStatus(403) });
-    await using server = await startServer({ api });
+    await using server = await startServer({ api, speed: 100 });
 
     const result = await server.generate({ ...ONE_LINK, n: 2 });
 
@@ -114,7 +117,7 @@ describe("a download that cannot work", () => {
     "because %s is no link of MiniMax's",
     async (link) => {
       await using api = await startStandIn({ script: [deliverLinks([link])] });
-      await using server = await startServer({ api });
+      await using server = await startServer({ api, speed: 100 });
 
       const result = await server.generate(ONE_LINK);
 
@@ -131,14 +134,10 @@ describe("one bad image does not lose the others", () => {
     ["a JPEG that stops in its header", Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16])],
     ["nothing", ""],
   ])("%s", async (_, bad) => {
-    await using source = await startStandIn();
-    await using first = await startServer({ api: source });
-    await first.generate({ prompt: "a cat" });
-    const good = source.pictures[0] ?? Buffer.alloc(0);
-    await using api = await startStandIn({
+    const good = bigJpeg(5000);
+    const { server } = shared.begin({
       script: [deliver([good, bad, `data:image/jpeg;base64,${good.toString("base64")}`])],
     });
-    await using server = await spawnQuickServer({ api });
 
     const result = await server.generate({ prompt: "a cat", n: 3 });
 

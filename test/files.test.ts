@@ -6,12 +6,14 @@ import { type Behaviour, deliver, succeed } from "../stand-in/behaviours.ts";
 import { startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { spawnServer, textOf } from "./support/server.ts";
+import { shareServer } from "./support/share-server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
+
+const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" } }));
 
 describe("files", () => {
   test("of 40 calls with one prompt at once are 40 different files", async () => {
-    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(5000)) });
-    await using server = await spawnServer({ api, env: { MINIMAX_RPM: "0" } });
+    const { api, server } = shared.begin();
 
     const results = await Promise.all(Array.from({ length: 40 }, () => server.generate({ prompt: "a cat" })));
 
@@ -42,15 +44,13 @@ describe("files", () => {
     "are not written through a link that was put in the directory's place while MiniMax draws",
     async () => {
       await using elsewhere = await temporaryDirectory();
-      await using directory = await temporaryDirectory();
-      const target = join(directory.path, "cats");
       const swap: Behaviour = async (exchange) => {
+        const target = join(server.outputDir, "cats");
         await rm(target, { recursive: true });
         await symlink(elsewhere.path, target);
         await succeed()(exchange);
       };
-      await using api = await startStandIn({ script: [swap] });
-      await using server = await spawnServer({ api, env: { MINIMAX_OUTPUT_DIR: directory.path } });
+      const { server } = shared.begin({ script: [swap] });
 
       const result = await server.generate({ prompt: "a cat", output_dir: "cats" });
 
@@ -61,15 +61,13 @@ describe("files", () => {
   );
 
   test("whose directory became a file are reported as lost, with the reason", async () => {
-    await using directory = await temporaryDirectory();
-    const target = join(directory.path, "cats");
     const replace: Behaviour = async (exchange) => {
+      const target = join(server.outputDir, "cats");
       await rm(target, { recursive: true });
       await writeFile(target, "");
       await succeed()(exchange);
     };
-    await using api = await startStandIn({ script: [replace] });
-    await using server = await spawnServer({ api, env: { MINIMAX_OUTPUT_DIR: directory.path } });
+    const { server } = shared.begin({ script: [replace] });
 
     const result = await server.generate({ prompt: "a cat", n: 2, output_dir: "cats" });
 
@@ -99,8 +97,7 @@ describe("files", () => {
   );
 
   test("that exist are never replaced: a directory in which others save keeps everything", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin();
     await mkdir(join(server.outputDir, "cats"));
     await writeFile(join(server.outputDir, "cats", "mine.jpeg"), "mine");
 

@@ -5,16 +5,19 @@ import { describe, expect, test } from "vitest";
 import { ASPECT_RATIO_PIXELS, ASPECT_RATIOS } from "../src/constants.ts";
 import { toolOutputSchema } from "../src/schemas.ts";
 import { succeed } from "../stand-in/behaviours.ts";
-import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
+import { drawPicture } from "../stand-in/picture.ts";
+import { STAND_IN_KEY } from "../stand-in/server.ts";
 import { spawnServer, textOf } from "./support/server.ts";
+import { shareServer } from "./support/share-server.ts";
 
 const PIXEL =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
+const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" } }));
+
 describe("the tool", () => {
   test("introduces itself with name, version and instructions, and lists one tool under 7 kB", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin();
     const { tools } = await server.client.listTools();
 
     expect(server.client.getServerVersion()).toEqual({ name: "minimax-image-mcp", version: "1.0.0" });
@@ -31,8 +34,7 @@ describe("the tool", () => {
   });
 
   test.each(ASPECT_RATIOS)("saves a picture of %s with the pixels MiniMax documents", async (aspect_ratio) => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin({ draw: drawPicture });
 
     const result = await server.generate({ prompt: "a cat", aspect_ratio });
 
@@ -47,8 +49,7 @@ describe("the tool", () => {
   test.each(["base64", "url"] as const)(
     "saves nine pictures in order, byte by byte, delivered as %s",
     async (format) => {
-      await using api = await startStandIn();
-      await using server = await spawnServer({ api });
+      const { api, server } = shared.begin();
 
       const result = await server.generate({ prompt: "nine lives", n: 9, response_format: format });
 
@@ -68,8 +69,7 @@ describe("the tool", () => {
   );
 
   test("returns links in url mode, and fetches them without the key and to the letter", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
 
     const result = await server.generate({ prompt: "a cat", n: 2, response_format: "url" });
 
@@ -81,8 +81,7 @@ describe("the tool", () => {
   });
 
   test("gives files a name of prompt, time, index and eight hexadecimal digits", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin();
 
     await server.generate({ prompt: "Élan vital: 猫 & dog!", n: 2 });
 
@@ -94,8 +93,7 @@ describe("the tool", () => {
   });
 
   test("makes the same pictures for the same seed, 0 included", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin({ draw: drawPicture });
 
     const first = await server.generate({ prompt: "a cat", seed: 0 });
     await server.generate({ prompt: "a cat", seed: 0 });
@@ -111,8 +109,7 @@ describe("the tool", () => {
 
 describe("the request to MiniMax", () => {
   test("carries the key, the documented defaults and nothing else", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
 
     await server.generate({ prompt: "a cat" });
 
@@ -132,8 +129,7 @@ describe("the request to MiniMax", () => {
   });
 
   test("carries every parameter that was given", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
     const subject_reference = [
       { type: "character", image_file: "https://example.com/a%2Fb.png?x=1" },
       { type: "character", image_file: PIXEL },
@@ -165,8 +161,7 @@ describe("the request to MiniMax", () => {
 
 describe("output_dir", () => {
   test("may be relative to the base or absolute inside it", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin();
 
     const relative = await server.generate({ prompt: "a cat", output_dir: join("site", "img") });
     const absolute = await server.generate({ prompt: "a cat", output_dir: join(server.outputDir, "site", "img") });
@@ -179,8 +174,7 @@ describe("output_dir", () => {
 
 describe("a result", () => {
   test("says the same in its text as in its structure", async () => {
-    await using api = await startStandIn({ script: [succeed({ withheld: 1 })] });
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin({ script: [succeed({ withheld: 1 })] });
 
     const result = await server.generate({
       prompt: "a cat",

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { spawnServer, textOf } from "./support/server.ts";
+import { shareServer } from "./support/share-server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
 const PNG = Buffer.from(
@@ -30,6 +31,8 @@ const requestWith = (...imageFiles: readonly string[]): unknown => ({
   subject_reference: imageFiles.map(character),
 });
 
+const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" } }));
+
 describe("a local reference arrives as a data URL of exactly its bytes", () => {
   const ways: readonly (readonly [string, (base: string) => string])[] = [
     ["by absolute path", (base) => join(base, "faces", "Ä cat #1%.png")],
@@ -39,8 +42,7 @@ describe("a local reference arrives as a data URL of exactly its bytes", () => {
   ];
 
   test.each(ways)("%s", async (_, imageFile) => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
     await mkdir(join(server.outputDir, "faces"));
     await writeFile(join(server.outputDir, "faces", "Ä cat #1%.png"), PNG);
 
@@ -55,8 +57,7 @@ describe("a local reference arrives as a data URL of exactly its bytes", () => {
   });
 
   test.skipIf(ON_WINDOWS)("by a link that stays inside", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
     await writeFile(join(server.outputDir, "face.png"), PNG);
     await symlink("face.png", join(server.outputDir, "link"));
 
@@ -87,8 +88,7 @@ describe("a local reference arrives as a data URL of exactly its bytes", () => {
   });
 
   test("when it is one byte smaller than 10 MB", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
     const jpeg = bigJpeg(9_999_999);
     await writeFile(join(server.outputDir, "face.jpeg"), jpeg);
 
@@ -101,8 +101,7 @@ describe("a local reference arrives as a data URL of exactly its bytes", () => {
   });
 
   test("beside one that is a URL, in the order given", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
     await writeFile(join(server.outputDir, "face.png"), PNG);
     const url = "https://example.com/a%2Fb.png?x=1";
 
@@ -183,8 +182,7 @@ describe("a reference that may not be used is refused by name, and no request is
 });
 
 async function expectRefusal(prepare: (base: string) => string | Promise<string>, words: string): Promise<void> {
-  await using api = await startStandIn();
-  await using server = await spawnServer({ api });
+  const { api, server } = shared.begin();
   const imageFile = await prepare(server.outputDir);
   const before = await readdir(server.outputDir);
 

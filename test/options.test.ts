@@ -6,21 +6,24 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { toolOutputSchema } from "../src/schemas.ts";
 import { refuse } from "../stand-in/behaviours.ts";
+import { drawPicture } from "../stand-in/picture.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { assertOnlyJsonRpc, spawnServer, textOf } from "./support/server.ts";
+import { shareServer } from "./support/share-server.ts";
 import { StdioTransport } from "./support/stdio-transport.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
 const COMMON = { prompt: "a cat", response_format: "base64", n: 1, prompt_optimizer: false } as const;
+
+const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" } }));
 
 describe("width and height", () => {
   test.each([
     [1000, 520],
     [512, 2048],
   ])("of %i and %i are the pixels on the disk, and no aspect ratio is sent", async (width, height) => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin({ draw: drawPicture });
 
     const result = await server.generate({ prompt: "a cat", width, height });
 
@@ -34,8 +37,7 @@ describe("width and height", () => {
 
 describe("filename", () => {
   test("names the file of one picture, and is not sent", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
 
     const result = await server.generate({ prompt: "a cat", filename: "hero" });
 
@@ -46,8 +48,7 @@ describe("filename", () => {
   });
 
   test("is numbered for several pictures, in their order", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
 
     const result = await server.generate({ prompt: "a cat", filename: "hero", n: 3 });
 
@@ -57,8 +58,7 @@ describe("filename", () => {
   });
 
   test("that is taken goes on with the next free number and overwrites nothing", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin();
     await writeFile(join(server.outputDir, "hero.jpeg"), "mine");
     await writeFile(join(server.outputDir, "hero-2.jpeg"), "mine too");
 
@@ -74,8 +74,7 @@ describe("filename", () => {
   });
 
   test("with the ending of another format gets the one of the bytes", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin({ draw: drawPicture });
 
     const result = await server.generate({ prompt: "a cat", filename: "hero.png" });
 
@@ -84,8 +83,7 @@ describe("filename", () => {
   });
 
   test("of ten calls at once gives ten files", async () => {
-    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(5000)) });
-    await using server = await spawnServer({ api, env: { MINIMAX_RPM: "0" } });
+    const { api, server } = shared.begin();
 
     const results = await Promise.all(
       Array.from({ length: 10 }, () => server.generate({ prompt: "a cat", filename: "hero" })),
@@ -106,8 +104,7 @@ describe("model and style", () => {
     ["with a style", { style: { style_type: "水彩" } }],
     ["with a style and its weight", { style: { style_type: "漫画", style_weight: 0.5 } }],
   ])("of image-01-live are sent as given, %s", async (_, style) => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin({ draw: drawPicture });
 
     const result = await server.generate({ prompt: "a cat", model: "image-01-live", aspect_ratio: "16:9", ...style });
 
@@ -121,8 +118,7 @@ describe("model and style", () => {
 
 describe("aigc_watermark", () => {
   test.each([{ aigc_watermark: true }, { aigc_watermark: false }, {}])("is sent only when given: %o", async (given) => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
 
     await server.generate({ prompt: "a cat", ...given });
 
@@ -134,8 +130,7 @@ describe("aigc_watermark", () => {
 
 describe("return_images", () => {
   test.each(["base64", "url"])("returns the files' bytes in order, delivered as %s", async (response_format) => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin();
 
     const result = await server.generate({ prompt: "a cat", n: 3, return_images: true, response_format });
 
@@ -151,8 +146,7 @@ describe("return_images", () => {
   });
 
   test("leaves out what does not fit into 1 MB, and names it", async () => {
-    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(300_000)) });
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin({ draw: () => Promise.resolve(bigJpeg(300_000)) });
 
     const result = await server.generate({ prompt: "a cat", n: 4, return_images: true });
 
@@ -169,8 +163,7 @@ describe("return_images", () => {
   });
 
   test("stays under 1 MB when the pictures just fit", async () => {
-    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(77_777)) });
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin({ draw: () => Promise.resolve(bigJpeg(77_777)) });
 
     const result = await server.generate({ prompt: "a cat", n: 9, return_images: true, response_format: "url" });
 
@@ -180,8 +173,7 @@ describe("return_images", () => {
   });
 
   test("shows nothing of a single picture that is too big, and says so", async () => {
-    await using api = await startStandIn({ draw: () => Promise.resolve(bigJpeg(700_001)) });
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin({ draw: () => Promise.resolve(bigJpeg(700_001)) });
 
     const result = await server.generate({ prompt: "a cat", return_images: true });
 
@@ -192,8 +184,7 @@ describe("return_images", () => {
   });
 
   test("is off unless asked for", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin();
 
     expect(imagesIn(await server.generate({ prompt: "a cat" }))).toEqual([]);
   });
@@ -266,8 +257,7 @@ describe("MINIMAX_API_HOST", () => {
 
 describe("a key that MiniMax does not take", () => {
   test.each([1004, 2049])("brings the hint that it may be one of the other region: %i", async (code) => {
-    await using api = await startStandIn({ script: [refuse(code)] });
-    await using server = await spawnServer({ api });
+    const { api, server } = shared.begin({ script: [refuse(code)] });
 
     const result = await server.generate({ prompt: "a cat" });
 

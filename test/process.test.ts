@@ -3,9 +3,12 @@ import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startStandIn } from "../stand-in/server.ts";
 import { type SeenProgress, spawnServer } from "./support/server.ts";
+import { shareServer } from "./support/share-server.ts";
 import { StdioTransport } from "./support/stdio-transport.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
+
+const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" } }));
 
 describe("starting", () => {
   test.each([
@@ -73,17 +76,18 @@ describe("progress", () => {
   });
 
   test("is not sent when no token was given", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin();
+    const { length: before } = server.transport.stdout;
 
     await server.generate({ prompt: "a cat" });
 
-    expect(server.transport.stdout).not.toContain("notifications/progress");
+    expect(server.transport.stdout.slice(before)).toContain("Saved 1 of 1 image.");
+    expect(server.transport.stdout.slice(before)).not.toContain("notifications/progress");
   });
 
   test.each([0, ""])("takes %j for a token", async (progressToken) => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin();
+    const { length: before } = server.transport.stdout;
     const request = {
       jsonrpc: "2.0",
       id: "with-token",
@@ -93,7 +97,7 @@ describe("progress", () => {
 
     server.transport.write(`${JSON.stringify(request)}\n`);
 
-    await waitFor("the result", () => server.transport.stdout.includes('"with-token"'));
-    expect(server.transport.stdout).toContain(`"progressToken":${JSON.stringify(progressToken)}`);
+    await waitFor("the result", () => server.transport.stdout.slice(before).includes('"with-token"'));
+    expect(server.transport.stdout.slice(before)).toContain(`"progressToken":${JSON.stringify(progressToken)}`);
   });
 });

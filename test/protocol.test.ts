@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { startStandIn } from "../stand-in/server.ts";
+import { anyText } from "./support/any-text.ts";
 import { spawnServer } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -32,7 +33,7 @@ describe("stdin", () => {
     await using api = await startStandIn();
     await using server = await spawnServer({ api });
     const line = fc.oneof(
-      fc.string({ unit: "binary" }),
+      anyText(),
       fc.json(),
       fc
         .record({ jsonrpc: fc.constant("2.0"), id: fc.jsonValue(), method: fc.jsonValue(), params: fc.jsonValue() })

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { API_CODES } from "../src/constants.ts";
 import { answer, refuse, succeed } from "../stand-in/behaviours.ts";
 import { startStandIn } from "../stand-in/server.ts";
-import { spawnServer, startServer, textOf } from "./support/server.ts";
+import { spawnQuickServer, spawnServer, startServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 
 const WITHHELD =
@@ -38,15 +38,15 @@ const LITERAL_BODIES: readonly (readonly [number, number, string])[] = [
   ],
 ];
 
-const shared = shareServer();
+const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_RPM: "0" } }));
 
 describe("a refusal", () => {
   test.each(LITERAL_BODIES)(
     "with code %i and HTTP %i gives code, meaning, hint and trace id",
     async (code, status, body) => {
-      const [api, server] = [shared.api(), shared.server()];
-      const before = api.requests.length;
-      api.plan(answer(body, { status, headers: { "Trace-Id": "0123trace" } }));
+      const { api, server } = shared.begin({
+        script: [answer(body, { status, headers: { "Trace-Id": "0123trace" } })],
+      });
 
       const result = await server.generate({ prompt: "a cat" });
 
@@ -56,14 +56,13 @@ describe("a refusal", () => {
       expect(textOf(result)).toContain(API_CODES[code]?.meaning);
       expect(textOf(result)).toContain(`Recovery: ${API_CODES[code]?.recovery ?? ""}`);
       expect(textOf(result)).toContain("Trace id: 0123trace");
-      expect(api.requests.length - before).toBe(1);
+      expect(api.requests).toHaveLength(1);
       expect(await readdir(server.outputDir)).toEqual([]);
     },
   );
 
   test("that withheld every image is no success, and says how many", async () => {
-    await using api = await startStandIn({ script: [answer(WITHHELD)] });
-    await using server = await spawnServer({ api });
+    const { server } = shared.begin({ script: [answer(WITHHELD)] });
 
     const result = await server.generate({ prompt: "a cat" });
 

@@ -56,15 +56,12 @@ const maybeBilled: readonly (readonly [string, Behaviour, string])[] = [
   ["code 1001", refuse(1001), "Status code: 1001"],
 ];
 
-const shared = shareServer();
+const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_TIMEOUT_MS: "300000", MINIMAX_RPM: "0" } }));
+const hurried = shareServer((api) => spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "5000" } }));
 
 describe("what made nothing is repeated, and the picture is saved", () => {
   test.each(repeated)("%s", async (_, fault) => {
-    await using api = await startStandIn({ script: [fault, fault, fault, succeed()] });
-    await using server = await spawnQuickServer({
-      api,
-      env: { MINIMAX_TIMEOUT_MS: "300000", MINIMAX_RPM: "0" },
-    });
+    const { api, server } = shared.begin({ script: [fault, fault, fault, succeed()] });
 
     const result = await server.generate({ prompt: "a cat" });
 
@@ -98,8 +95,7 @@ describe("what made nothing is repeated, and the picture is saved", () => {
   });
 
   test("but not more than three times, and then the error says so", async () => {
-    await using api = await startStandIn({ script: Array<Behaviour>(9).fill(status(503)) });
-    await using server = await spawnQuickServer({ api });
+    const { api, server } = shared.begin({ script: Array<Behaviour>(9).fill(status(503)) });
 
     const result = await server.generate({ prompt: "a cat" });
 
@@ -112,24 +108,20 @@ describe("what made nothing is repeated, and the picture is saved", () => {
 
 describe("what would be refused again is not repeated", () => {
   test.each(notRepeated)("%s", async (_, fault, words) => {
-    const [api, server] = [shared.api(), shared.server()];
-    const before = api.requests.length;
-    api.plan(fault);
+    const { api, server } = shared.begin({ script: [fault] });
 
     const result = await server.generate({ prompt: "a cat" });
 
     expect(result.isError).toBe(true);
     expect(textOf(result)).toContain(words);
-    expect(api.requests.length - before).toBe(1);
+    expect(api.requests).toHaveLength(1);
     expect(await readdir(server.outputDir)).toEqual([]);
   });
 });
 
 describe("what may have been billed is never repeated, and the error says so", () => {
   test.each(maybeBilled)("%s", async (_, fault, words) => {
-    const [api, server] = [shared.api(), shared.server()];
-    const before = api.requests.length;
-    api.plan(fault);
+    const { api, server } = shared.begin({ script: [fault] });
 
     const result = await server.generate({ prompt: "a cat" });
 
@@ -137,7 +129,7 @@ describe("what may have been billed is never repeated, and the error says so", (
     expect(textOf(result)).toContain(words);
     expect(textOf(result)).toContain("may have been made and billed");
     expect(textOf(result)).toContain("your choice");
-    expect(api.requests.length - before).toBe(1);
+    expect(api.requests).toHaveLength(1);
     expect(await readdir(server.outputDir)).toEqual([]);
   });
 
@@ -145,8 +137,7 @@ describe("what may have been billed is never repeated, and the error says so", (
     ["silence", fallSilent()],
     ["silence in the middle of the body", breakOff({ after: '{"data":', then: "silence" })],
   ])("%s until the call's time is used up", async (_, fault) => {
-    await using api = await startStandIn({ script: [fault] });
-    await using server = await spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "5000" } });
+    const { api, server } = hurried.begin({ script: [fault] });
 
     const result = await server.generate({ prompt: "a cat" });
 
@@ -207,8 +198,7 @@ describe("a wait", () => {
   });
 
   test("is announced with its length and the number of the try", async () => {
-    await using api = await startStandIn({ script: [refuse(1002)] });
-    await using server = await spawnQuickServer({ api, speed: 100 });
+    const { server } = shared.begin({ script: [refuse(1002)] });
     const seen: SeenProgress[] = [];
 
     await server.generate({ prompt: "a cat" }, { onProgress: (progress) => seen.push(progress) });
@@ -223,8 +213,7 @@ describe("a wait", () => {
 
 describe("the key", () => {
   test("is not shown even when MiniMax repeats it", async () => {
-    await using api = await startStandIn({ script: [echoKey(1000), echoKey(2013)] });
-    await using server = await spawnQuickServer({ api });
+    const { server } = shared.begin({ script: [echoKey(1000), echoKey(2013)] });
 
     const result = await server.generate({ prompt: "a cat" }, { onProgress: () => undefined });
 

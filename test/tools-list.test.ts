@@ -56,30 +56,28 @@ function withinSchema(schema: Schema): Schema[] {
   return [schema, ...inner.flatMap((part) => (typeof part === "object" ? withinSchema(schemaObject.parse(part)) : []))];
 }
 
+const listed = await listTools();
+
 describe("the answer to tools/list", () => {
   test("is the one that was last agreed on", async () => {
-    const text = JSON.stringify(await listTools(), null, 2);
+    const text = JSON.stringify(listed, null, 2);
     const config = await resolveConfig("test/tools-list.json");
 
     await expect(await format(text, { ...config, parser: "json" })).toMatchFileSnapshot("tools-list.json");
   });
 
-  test("stays under 7 kB, because each client pays for it in every conversation", async () => {
-    expect(Buffer.byteLength(JSON.stringify(await listTools()))).toBeLessThan(7000);
+  test("stays under 7 kB, because each client pays for it in every conversation", () => {
+    expect(Buffer.byteLength(JSON.stringify(listed))).toBeLessThan(7000);
   });
 
-  test("uses only keywords that every client understands", async () => {
-    const { tools } = await listTools();
-
-    const schemas = tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
+  test("uses only keywords that every client understands", () => {
+    const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
     const keywords = schemas.flatMap(withinSchema).flatMap(Object.keys);
     expect([...new Set(keywords)].filter((keyword) => !PORTABLE_KEYWORDS.includes(keyword))).toEqual([]);
   });
 
-  test("describes every parameter", async () => {
-    const { tools } = await listTools();
-
-    const parameters = tools.flatMap(({ inputSchema }) =>
+  test("describes every parameter", () => {
+    const parameters = listed.tools.flatMap(({ inputSchema }) =>
       Object.entries(schemaObject.parse(inputSchema["properties"])),
     );
     const undescribed = parameters.filter(([, schema]) => schemaObject.parse(schema)["description"] === undefined);
@@ -87,10 +85,8 @@ describe("the answer to tools/list", () => {
     expect(undescribed.map(([parameter]) => parameter)).toEqual([]);
   });
 
-  test("gives every integer bounds that are exact numbers everywhere", async () => {
-    const { tools } = await listTools();
-
-    const schemas = tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
+  test("gives every integer bounds that are exact numbers everywhere", () => {
+    const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
     const integers = schemas.flatMap(withinSchema).filter((schema) => schema["type"] === "integer");
     const exact = z.int().gt(Number.MIN_SAFE_INTEGER).lt(Number.MAX_SAFE_INTEGER);
     const bounds = z.object({ minimum: exact, maximum: exact });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../../test/support/any-text.ts";
 import { codePoints } from "../text.ts";
 import { fileStem, givenStems, promptStems, slugOf } from "./file-names.ts";
 
@@ -106,7 +107,7 @@ describe("whatever the prompt", () => {
     "\0",
   );
   const prompts = fc.oneof(
-    fc.string({ unit: "binary", maxLength: 200 }),
+    anyText({ maxLength: 200 }),
     fc.string({ unit: "grapheme", maxLength: 200 }),
     fc.string({ unit: samples, maxLength: 200 }),
     fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 100 }).map((units) => String.fromCharCode(...units)),

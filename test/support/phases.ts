@@ -5,7 +5,7 @@ import { bigJpeg } from "./big-jpeg.ts";
 import type { SpawnedServer } from "./server.ts";
 import { waitFor } from "./wait-for.ts";
 
-const BIG = bigJpeg(8_000_000);
+const BIG = bigJpeg(4_000_000);
 
 /** A phase of a call: how the stand-in brings it about, and how one sees that it has been reached. */
 export interface Phase {
@@ -28,7 +28,7 @@ export const PHASES: readonly Phase[] = [
     speed: 1,
     message: /^generating/,
   },
-  { name: "waiting to try again", api: { script: [refuse(1002)] }, args: {}, speed: 20, message: /Try 2 of 4 in/ },
+  { name: "waiting to try again", api: { script: [refuse(1002)] }, args: {}, speed: 40, message: /Try 2 of 4 in/ },
   {
     name: "downloading",
     api: { linkScript: [linkBreaksOff("silence")] },

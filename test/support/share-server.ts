@@ -1,20 +1,103 @@
-import { afterAll, beforeAll } from "vitest";
-import { type StandIn, startStandIn } from "../../stand-in/server.ts";
-import { type SpawnedServer, spawnQuickServer } from "./server.ts";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { succeed } from "../../stand-in/behaviours.ts";
+import { linkServes } from "../../stand-in/object-store.ts";
+import { type StandIn, type StandInOptions, startStandIn } from "../../stand-in/server.ts";
+import { bigJpeg } from "./big-jpeg.ts";
+import type { SpawnedServer } from "./server.ts";
 
-/** A stand-in and a server that all tests of one group use, one after the other, because none of them leaves a trace. */
-export function shareServer(): { readonly api: () => StandIn; readonly server: () => SpawnedServer } {
+/** How the stand-in behaves in one test. */
+type Play = Pick<StandInOptions, "script" | "otherwise" | "linkScript" | "linkOtherwise" | "draw">;
+
+/** What one test sees of the shared parts: only what belongs to it. */
+interface Visit {
+  readonly api: Pick<StandIn, "url" | "requests" | "downloads" | "pictures">;
+  readonly server: SpawnedServer;
+}
+
+/**
+ * A stand-in and a server that all tests of one group use, one after the other. Each test begins with no request, no picture and an empty
+ * base directory, and fails when it leaves a half-written file. What comes in late falls to the next test, which did not ask for it.
+ *
+ * @param start - starts the server; it is started once
+ * @returns `begin`, which each test calls once; the stand-in draws small pictures of 1024 by 1024 pixels unless told otherwise
+ */
+export function shareServer(start: (api: StandIn) => Promise<SpawnedServer>): {
+  readonly begin: (play?: Play) => Visit;
+} {
   let api: StandIn | undefined;
   let server: SpawnedServer | undefined;
+  let actor = act({});
+
   beforeAll(async () => {
-    api = await startStandIn();
-    server = await spawnQuickServer({ api, env: { MINIMAX_RPM: "0" } });
+    api = await startStandIn({
+      otherwise: (exchange) => actor.otherwise(exchange),
+      linkOtherwise: (exchange) => {
+        actor.linkOtherwise(exchange);
+      },
+      draw: (description) => actor.draw(description),
+    });
+    server = await start(api);
   });
+
+  afterEach(async () => {
+    if (server === undefined) return;
+    const names = await readdir(server.outputDir, { recursive: true });
+    await empty(server.outputDir);
+    expect(names.filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+
   afterAll(async () => {
     await server?.[Symbol.asyncDispose]();
     await api?.[Symbol.asyncDispose]();
   });
-  return { api: () => started(api), server: () => started(server) };
+
+  return {
+    begin: (play = {}) => {
+      actor = act(play);
+      return { api: fromNowOn(started(api)), server: started(server) };
+    },
+  };
+}
+
+function act({
+  script = [],
+  otherwise = succeed(),
+  linkScript = [],
+  linkOtherwise = linkServes(),
+  draw = () => Promise.resolve(bigJpeg(5000)),
+}: Play): Required<Pick<Play, "otherwise" | "linkOtherwise" | "draw">> {
+  const [planned, plannedLinks] = [[...script], [...linkScript]];
+  return {
+    otherwise: (exchange) => (planned.shift() ?? otherwise)(exchange),
+    linkOtherwise: (exchange) => {
+      (plannedLinks.shift() ?? linkOtherwise)(exchange);
+    },
+    draw,
+  };
+}
+
+function fromNowOn(api: StandIn): Visit["api"] {
+  const { length: requests } = api.requests;
+  const { length: downloads } = api.downloads;
+  const { length: pictures } = api.pictures;
+  return {
+    get requests() {
+      return api.requests.slice(requests);
+    },
+    get downloads() {
+      return api.downloads.slice(downloads);
+    },
+    get pictures() {
+      return api.pictures.slice(pictures);
+    },
+    url: api.url,
+  };
+}
+
+async function empty(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true });
 }
 
 function started<T>(part: T | undefined): T {
