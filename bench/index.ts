@@ -11,6 +11,7 @@ const PROGRAMS = { server: resolve("dist", "index.js"), floor: resolve("bench", 
 const REPORT_PEAK_MEMORY = ["--import", new URL("report-peak-memory.js", import.meta.url).href];
 const NODE_MAJOR = Number(process.versions.node.split(".")[0]);
 const START_GOAL = NODE_MAJOR < 22 ? 3 : 2.3;
+const BATCHES = 4;
 const WARM_UP_ROUNDS = 5;
 const BURST_CALLS = 32;
 
@@ -21,11 +22,13 @@ interface Measurement {
   readonly what: string;
   readonly unit: "ms" | "MB";
   readonly goal: number;
+  /** In each batch. */
   readonly rounds: number;
   readonly images?: number;
   readonly imageBytes?: number;
+  /** Starts what the samples of one batch share. */
+  readonly begin?: () => Promise<void>;
   readonly sample: (name: Name) => Promise<number>;
-  /** Ends what the samples left running. */
   readonly end?: () => Promise<void>;
 }
 
@@ -41,13 +44,15 @@ const env = {
 const start: Start = (name, nodeOptions) => new Program(PROGRAMS[name], env, nodeOptions);
 
 try {
-  console.log(`Node ${process.versions.node}, ${process.platform} ${process.arch}; medians of interleaved rounds\n`);
+  console.log(
+    `Node ${process.versions.node}, ${process.platform} ${process.arch}; medians of interleaved rounds, ratios within a round\n`,
+  );
   console.log("| What | Server | Floor | Ratio | Goal |\n| --- | --- | --- | --- | --- |");
   for (const measurement of [
     startUp(),
-    await calls("a call, 1 image of 300 kB", { images: 1, rounds: 100 }),
-    await calls("a call, 9 images of 300 kB", { images: 9, rounds: 40 }),
-    await calls(`${String(BURST_CALLS)} calls at once, 1 image of 300 kB each`, {
+    calls("a call, 1 image of 300 kB", { images: 1, rounds: 60 }),
+    calls("a call, 9 images of 300 kB", { images: 9, rounds: 30 }),
+    calls(`${String(BURST_CALLS)} calls at once, 1 image of 300 kB each`, {
       images: 1,
       rounds: 10,
       atOnce: BURST_CALLS,
@@ -70,15 +75,18 @@ function startUp(): Measurement {
     await program.end();
     return took;
   };
-  return { what: "start, until `initialize` is answered", unit: "ms", goal: START_GOAL, rounds: 30, sample };
+  return { what: "start, until `initialize` is answered", unit: "ms", goal: START_GOAL, rounds: 10, sample };
 }
 
-async function calls(
+function calls(
   what: string,
   { images, rounds, atOnce = 1 }: { images: number; rounds: number; atOnce?: number },
-): Promise<Measurement> {
-  const programs = { server: start("server"), floor: start("floor") };
-  await Promise.all(Object.values(programs).map((program) => program.initialize()));
+): Measurement {
+  let programs: Readonly<Record<Name, Program>>;
+  const begin = async (): Promise<void> => {
+    programs = { server: start("server"), floor: start("floor") };
+    await Promise.all(Object.values(programs).map((program) => program.initialize()));
+  };
   const sample = async (name: Name): Promise<number> => {
     const startedAt = performance.now();
     await Promise.all(Array.from({ length: atOnce }, () => programs[name].call(images)));
@@ -89,7 +97,7 @@ async function calls(
   const end = async (): Promise<void> => {
     await Promise.all(Object.values(programs).map((program) => program.end()));
   };
-  return { what, unit: "ms", goal: 1.2, rounds, images, imageBytes: 300_000, sample, end };
+  return { what, unit: "ms", goal: 1.2, rounds, images, imageBytes: 300_000, begin, sample, end };
 }
 
 function peakMemory(what: string, { imageBytes, goal }: { imageBytes: number; goal: number }): Measurement {
@@ -101,7 +109,7 @@ function peakMemory(what: string, { imageBytes, goal }: { imageBytes: number; go
     await emptyDirectory();
     return Number(kilobytes) / 1000;
   };
-  return { what, unit: "MB", goal, rounds: 7, images: 9, imageBytes, sample };
+  return { what, unit: "MB", goal, rounds: 2, images: 9, imageBytes, sample };
 }
 
 function deliver(images: number, imageBytes: number): void {
@@ -120,20 +128,29 @@ async function emptyDirectory(): Promise<void> {
 }
 
 async function row(measurement: Measurement): Promise<string> {
-  const { what, unit, goal, rounds, images = 0, imageBytes = 0, sample, end } = measurement;
+  const { what, unit, goal, images = 0, imageBytes = 0 } = measurement;
   deliver(images, imageBytes);
-  const samples: Record<Name, number[]> = { server: [], floor: [] };
+  const rounds: Record<Name, number>[] = [];
+  for (let batch = 0; batch < BATCHES; batch += 1) rounds.push(...(await roundsOf(measurement)));
+  const figures = (["server", "floor"] as const).map(
+    (name) => `${median(rounds.map((round) => round[name])).toFixed(1)} ${unit}`,
+  );
+  const ratio = median(rounds.map(({ server, floor }) => server / floor));
+  return `| ${[what, ...figures, ratio.toFixed(2), `≤ ${String(goal)}`].join(" | ")} |`;
+}
+
+/** One batch, in which the programs take turns in going first. */
+async function roundsOf({ rounds, begin, sample, end }: Measurement): Promise<Record<Name, number>[]> {
+  const done: Record<Name, number>[] = [];
+  await begin?.();
   for (let round = -WARM_UP_ROUNDS; round < rounds; round += 1) {
-    for (const name of round % 2 === 0 ? (["server", "floor"] as const) : (["floor", "server"] as const)) {
-      const figure = await sample(name);
-      if (round >= 0) samples[name].push(figure);
-    }
+    const figures: Record<Name, number> = { server: 0, floor: 0 };
+    const order: readonly Name[] = round % 2 === 0 ? ["server", "floor"] : ["floor", "server"];
+    for (const name of order) figures[name] = await sample(name);
+    if (round >= 0) done.push(figures);
   }
   await end?.();
-  const server = median(samples.server);
-  const floor = median(samples.floor);
-  const figure = (value: number): string => `${value.toFixed(1)} ${unit}`;
-  return `| ${[what, figure(server), figure(floor), (server / floor).toFixed(2), `≤ ${String(goal)}`].join(" | ")} |`;
+  return done;
 }
 
 function median(values: readonly number[]): number {
