@@ -8,6 +8,7 @@ export interface ProcessLike {
   readonly stdout: Writable;
   readonly stderr: Writable;
   on(event: (typeof END_SIGNALS)[number], listener: () => void): unknown;
+  on(event: "uncaughtException", listener: (error: unknown) => void): unknown;
 }
 
 /**

@@ -101,15 +101,22 @@ async function serve(host: Host): Promise<void> {
     await mcp.close();
     await Promise.race([settled(), sleep(CLEAN_UP_MS)]);
   };
-  const endOnce = onEnd(host.process, () => {
+  const endWithCode = (code: 0 | 1): void => {
     end().then(
       () => {
-        host.exit(0);
+        host.exit(code);
       },
       () => {
         host.exit(1);
       },
     );
+  };
+  const endOnce = onEnd(host.process, () => {
+    endWithCode(0);
+  });
+  host.process.on("uncaughtException", (error) => {
+    log(`The server ends because of a defect: ${messageOf(error)}`);
+    endWithCode(1);
   });
   mcp.server.onerror = (error) => {
     log(`Protocol error: ${messageOf(error)}`);

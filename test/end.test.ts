@@ -1,5 +1,5 @@
-import { readdir } from "node:fs/promises";
-import { resolve } from "node:path";
+import { readdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fallSilent } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
@@ -107,6 +107,31 @@ describe("a server without a call", () => {
     assertOnlyJsonRpc(transport.stdout);
     expect(transport.stdout).toContain("minimax_image_generate");
   });
+});
+
+test("a defect ends the server with one line, without a stack, and cleans up", async () => {
+  await using signs = await temporaryDirectory();
+  const sign = join(signs.path, "now");
+  const defect = `import { existsSync } from "node:fs";
+    const look = setInterval(() => {
+      if (!existsSync(${JSON.stringify(sign)})) return;
+      clearInterval(look);
+      throw new Error("something\\nis wrong");
+    }, 5);`;
+  await using api = await startStandIn({ script: [fallSilent()] });
+  await using server = await spawnServer({
+    api,
+    entry: ["--import", `data:text/javascript,${encodeURIComponent(defect)}`, resolve("dist", "index.js")],
+  });
+  const call = server.generate({ prompt: "a cat" }).catch(() => "cut off");
+  await waitFor("the request", () => api.requests.length > 0);
+
+  await writeFile(sign, "");
+
+  expect(await call).toBe("cut off");
+  expect(await server.exited).toEqual({ code: 1, signal: null });
+  expect(server.transport.stderr).toBe(`${STARTED}The server ends because of a defect: something is wrong\n`);
+  expect(await readdir(server.outputDir)).toEqual([]);
 });
 
 async function expectOrderlyEnd(server: SpawnedServer, { mayHaveSaved = false } = {}): Promise<void> {
