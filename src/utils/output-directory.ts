@@ -151,7 +151,7 @@ async function realPathOf(path: string): Promise<{ path: string; exists: boolean
 /** Level by level, because Node's recursive mkdir never returns where a filesystem says ENOENT below a directory that exists (`/proc`). */
 async function makeDirectory(path: string): Promise<void> {
   const parent = nodePath.dirname(path);
-  if (!(await exists(parent))) await makeDirectory(parent);
+  if (parent !== path && !(await exists(parent))) await makeDirectory(parent);
   try {
     await mkdir(path);
   } catch (error) {
