@@ -3,7 +3,7 @@ import { join, sep } from "node:path";
 import { z } from "zod";
 
 const PACKAGE_DIRECTORY = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/;
-const LICENCE_FILE = /^(?:licen[cs]e|notice)\b/i;
+const LICENSE_FILE = /^(?:licen[cs]e|notice)\b/i;
 const manifestSchema = z.object({ name: z.string(), version: z.string(), license: z.string() });
 
 /**
@@ -14,14 +14,14 @@ const manifestSchema = z.object({ name: z.string(), version: z.string(), license
  */
 export async function thirdPartyLicenses(files: readonly string[]): Promise<string> {
   const directories = new Set(files.flatMap((file) => PACKAGE_DIRECTORY.exec(file.replaceAll(sep, "/"))?.[0] ?? []));
-  const entries = await Promise.all([...directories].toSorted().map(licenceOf));
+  const entries = await Promise.all([...directories].toSorted().map(licenseOf));
   return `The file index.js contains code of these packages.\n\n${entries.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
-async function licenceOf(directory: string): Promise<string> {
+async function licenseOf(directory: string): Promise<string> {
   const manifest: unknown = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
   const { name, version, license } = manifestSchema.parse(manifest);
-  const files = (await readdir(directory)).filter((file) => LICENCE_FILE.test(file));
+  const files = (await readdir(directory)).filter((file) => LICENSE_FILE.test(file));
   if (files.length === 0) throw new Error(`${name} has no licence file.`);
   const texts = await Promise.all(files.map((file) => readFile(join(directory, file), "utf8")));
   return `${name} ${version} (${license})\n\n${texts.map((text) => text.trim()).join("\n\n")}\n`;
