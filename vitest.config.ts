@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/support/build-quick-server.ts"],
-    setupFiles: ["test/support/equal-bytes.ts"],
+    setupFiles: ["test/support/fast-byte-equality.ts"],
     testTimeout: 20_000,
     env: { TZ: "America/Sao_Paulo" },
     maxWorkers: 3,

@@ -20,14 +20,14 @@ import { linkBreaksOff, linkRedirects, linkStatus, linkWithoutEnd } from "../sta
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { fastClock } from "../test/support/fast-clock.ts";
 import { waitFor } from "../test/support/wait-for.ts";
-import type { Call } from "./call.ts";
+import type { Call } from "./timing/call.ts";
 import { MiniMaxClient } from "./client.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./timing/clock.ts";
 import { CALL_BUDGET_RANGE_MS, DOWNLOAD_STALL_MS, IMAGE_MAX_BYTES } from "./constants.ts";
 import { BudgetSpentError, ImageError, ServerError } from "./errors.ts";
-import { Pacer, type Place } from "./pacing.ts";
-import type { GeneratedImage, Generation } from "./reply.ts";
-import { DEFAULT_POLICY, type Timing } from "./retry.ts";
+import { Pacer, type Place } from "./timing/rate-limiter.ts";
+import type { GeneratedImage, Generation } from "./minimax/reply.ts";
+import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 import type { GenerationRequest } from "./schemas.ts";
 
 const UNIX_MS = Date.UTC(2030, 0, 1, 12);

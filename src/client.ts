@@ -1,5 +1,5 @@
-import type { Call } from "./call.ts";
-import { ConnectFailures } from "./connect-failures.ts";
+import type { Call } from "./timing/call.ts";
+import { ConnectFailures } from "./minimax/connect-failures.ts";
 import {
   CALL_BUDGET_RANGE_MS,
   DOWNLOAD_MAX_REDIRECTS,
@@ -9,15 +9,15 @@ import {
   TRANSIENT_HTTP_STATUSES,
 } from "./constants.ts";
 import { ConnectionError, ImageError, ServerError } from "./errors.ts";
-import { brokenOff, causeOf, reasonOf } from "./fetch-failures.ts";
-import { redirectTarget, secureLink } from "./links.ts";
-import type { Pacer, Place } from "./pacing.ts";
-import { type Answer, type GeneratedImage, type Generation, interpretReply } from "./reply.ts";
-import { bodyOf, readBody } from "./response-body.ts";
-import { retry, type RetryWait, type Timing } from "./retry.ts";
+import { brokenOff, causeOf, reasonOf } from "./minimax/fetch-failures.ts";
+import { redirectTarget, secureLink } from "./minimax/links.ts";
+import type { Pacer, Place } from "./timing/rate-limiter.ts";
+import { type Answer, type GeneratedImage, type Generation, interpretReply } from "./minimax/reply.ts";
+import { bodyOf, readBody } from "./minimax/response-body.ts";
+import { retry, type RetryWait, type Timing } from "./timing/retry.ts";
 import type { GenerationRequest } from "./schemas.ts";
 import { bounded, plural, seconds } from "./text.ts";
-import { Watchdog } from "./watchdog.ts";
+import { Watchdog } from "./timing/stall-timer.ts";
 
 const TRACE_ID_MAX_CHARACTERS = 100;
 

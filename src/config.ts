@@ -8,8 +8,8 @@ import {
   REQUESTS_PER_MINUTE_MAX,
 } from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
-import { isLoopback } from "./loopback.ts";
-import type { Proxies } from "./proxy.ts";
+import { isLoopback } from "./minimax/loopback.ts";
+import type { Proxies } from "./cli/proxy.ts";
 import { expandHome } from "./utils/output-directory.ts";
 
 /** The environment, validated. */

@@ -1,10 +1,10 @@
-import type { Call } from "./call.ts";
+import type { Call } from "./timing/call.ts";
 import type { MiniMaxClient } from "./client.ts";
 import { INLINE_MAX_BYTES } from "./constants.ts";
 import { BudgetSpentError, ServerError } from "./errors.ts";
-import type { GeneratedImage, Generation } from "./reply.ts";
-import { retry, type Timing } from "./retry.ts";
-import { toRequest } from "./request.ts";
+import type { GeneratedImage, Generation } from "./minimax/reply.ts";
+import { retry, type Timing } from "./timing/retry.ts";
+import { toRequest } from "./minimax/request.ts";
 import type { SavedImage, ToolInput } from "./schemas.ts";
 import { messageOf, plural } from "./text.ts";
 import { givenStems, promptStems } from "./utils/file-names.ts";

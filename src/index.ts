@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { homedir } from "node:os";
 import process from "node:process";
-import { systemClock } from "./clock.ts";
-import { DEFAULT_POLICY } from "./retry.ts";
+import { systemClock } from "./timing/clock.ts";
+import { DEFAULT_POLICY } from "./timing/retry.ts";
 import { run } from "./run.ts";
 
 void run({

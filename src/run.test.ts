@@ -13,9 +13,9 @@ import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { assertOnlyJsonRpc } from "../test/support/server.ts";
 import { temporaryDirectory } from "../test/support/temporary-directory.ts";
 import { waitFor } from "../test/support/wait-for.ts";
-import { systemClock } from "./clock.ts";
+import { systemClock } from "./timing/clock.ts";
 import { LINE_MAX_BYTES, TOOL_NAME } from "./constants.ts";
-import { DEFAULT_POLICY, type Timing } from "./retry.ts";
+import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 import { run } from "./run.ts";
 import { toolOutputSchema } from "./schemas.ts";
 

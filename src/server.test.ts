@@ -13,11 +13,11 @@ import { startServer, textOf } from "../test/support/server.ts";
 import { temporaryDirectory } from "../test/support/temporary-directory.ts";
 import { waitFor } from "../test/support/wait-for.ts";
 import { MiniMaxClient } from "./client.ts";
-import { systemClock } from "./clock.ts";
+import { systemClock } from "./timing/clock.ts";
 import { TOOL_NAME } from "./constants.ts";
-import { Pacer } from "./pacing.ts";
-import type { Generation } from "./reply.ts";
-import { DEFAULT_POLICY, type Timing } from "./retry.ts";
+import { Pacer } from "./timing/rate-limiter.ts";
+import type { Generation } from "./minimax/reply.ts";
+import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 import { toolOutputSchema } from "./schemas.ts";
 import { createServer } from "./server.ts";
 

@@ -3,7 +3,7 @@ import process from "node:process";
 import { format, resolveConfig } from "prettier";
 import { z } from "zod";
 import { API_CODES, type ApiCode } from "../../src/constants.ts";
-import { VARIABLES } from "../../src/help.ts";
+import { VARIABLES } from "../../src/cli/help.ts";
 import { toolInputSchema, toolOutputSchema } from "../../src/schemas.ts";
 import { cursorLinks, vsCodeLinks } from "../package/install-links.ts";
 import { serverJson } from "../package/server-json.ts";

@@ -2,7 +2,7 @@ import { access, constants, lstat, mkdir, open, realpath } from "node:fs/promise
 import nodePath, { type PlatformPath } from "node:path";
 import { OutputDirectoryError } from "../errors.ts";
 import { bounded, messageOf, systemCode } from "../text.ts";
-import { removeFile } from "./remove-file.ts";
+import { removeFile } from "./temporary-file.ts";
 
 /** Where files may be saved. Both are absolute. */
 export interface OutputRoot {

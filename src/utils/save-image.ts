@@ -5,7 +5,7 @@ import type { SavedImage } from "../schemas.ts";
 import { messageOf, systemCode } from "../text.ts";
 import { claimName } from "./claim-name.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
-import { removeFile } from "./remove-file.ts";
+import { removeFile } from "./temporary-file.ts";
 
 /** Where one image goes. */
 export interface Destination {

@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts"],
-    setupFiles: ["test/support/equal-bytes.ts"],
+    setupFiles: ["test/support/fast-byte-equality.ts"],
     testTimeout: 20_000,
     env: { TZ: "America/Sao_Paulo" },
   },

@@ -1,5 +1,5 @@
-import type { Clock } from "../../src/clock.ts";
-import { systemClock } from "../../src/clock.ts";
+import type { Clock } from "../../src/timing/clock.ts";
+import { systemClock } from "../../src/timing/clock.ts";
 
 /** A clock on which time passes `speed` times faster than it does: a wait of a minute takes 60 ms at 1000. */
 export function fastClock(speed: number): Clock {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/timing/clock.ts";
 
 /** A clock that stands still until the test moves it. */
 export interface ManualClock extends Clock {

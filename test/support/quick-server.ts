@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import process from "node:process";
-import { DEFAULT_POLICY } from "../../src/retry.ts";
+import { DEFAULT_POLICY } from "../../src/timing/retry.ts";
 import { run } from "../../src/run.ts";
 import { fastClock } from "./fast-clock.ts";
 

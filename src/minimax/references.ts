@@ -1,7 +1,7 @@
-import { REFERENCE_MAX_BYTES } from "./constants.ts";
-import { ReferenceError } from "./errors.ts";
-import { bounded } from "./text.ts";
-import { readReferenceFile, type ReferencePlaces } from "./utils/reference-file.ts";
+import { REFERENCE_MAX_BYTES } from "../constants.ts";
+import { ReferenceError } from "../errors.ts";
+import { bounded } from "../text.ts";
+import { readReferenceFile, type ReferencePlaces } from "../utils/reference-file.ts";
 
 const IMAGE_DATA_URL = /^data:image\/(?:jpeg|png|webp);base64,/;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;

@@ -1,5 +1,5 @@
-import { BudgetSpentError, UnknownOutcomeError } from "./errors.ts";
-import { messageOf, seconds, systemCode } from "./text.ts";
+import { BudgetSpentError, UnknownOutcomeError } from "../errors.ts";
+import { messageOf, seconds, systemCode } from "../text.ts";
 
 /** What to throw when a request that was sent ends without an answer. */
 export function brokenOff(error: unknown, signal: AbortSignal): unknown {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { manualClock, type ManualClock } from "../test/support/manual-clock.ts";
-import { fastClock } from "../test/support/fast-clock.ts";
-import { waitFor } from "../test/support/wait-for.ts";
+import { manualClock, type ManualClock } from "../../test/support/manual-clock.ts";
+import { fastClock } from "../../test/support/fast-clock.ts";
+import { waitFor } from "../../test/support/wait-for.ts";
 import { Progress, type ProgressStep } from "./progress.ts";
 
 const INTERVAL_MS = 5_000;

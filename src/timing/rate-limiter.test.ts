@@ -1,10 +1,10 @@
 import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { manualClock, type ManualClock } from "../test/support/manual-clock.ts";
-import { fastClock } from "../test/support/fast-clock.ts";
+import { manualClock, type ManualClock } from "../../test/support/manual-clock.ts";
+import { fastClock } from "../../test/support/fast-clock.ts";
 import type { Clock } from "./clock.ts";
-import { Pacer, type Place } from "./pacing.ts";
+import { Pacer, type Place } from "./rate-limiter.ts";
 
 const START_MS = 5_000;
 const WINDOW_MS = 60_000;

@@ -1,9 +1,9 @@
-import type { MiniMaxClient } from "./client.ts";
-import type { Config } from "./config.ts";
-import { ServerError } from "./errors.ts";
+import type { MiniMaxClient } from "../client.ts";
+import type { Config } from "../config.ts";
+import { ServerError } from "../errors.ts";
 import { shownProxy } from "./proxy.ts";
-import { messageOf } from "./text.ts";
-import { canBeWritten, type OutputRoot } from "./utils/output-directory.ts";
+import { messageOf } from "../text.ts";
+import { canBeWritten, type OutputRoot } from "../utils/output-directory.ts";
 
 const SHOWN_CHARACTERS = 4;
 const KEY_LENGTH_TO_SHOW = 16;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { description, name, version } from "../package.json";
+import { description, name, version } from "../../package.json";
 import { parseCommandLine } from "./command-line.ts";
 import { helpText, VARIABLES, versionText } from "./help.ts";
 

@@ -1,12 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { bigJpeg } from "../test/support/big-jpeg.ts";
-import { temporaryDirectory } from "../test/support/temporary-directory.ts";
-import { ReferenceError } from "./errors.ts";
+import { bigJpeg } from "../../test/support/big-jpeg.ts";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { ReferenceError } from "../errors.ts";
 import { toRequest } from "./request.ts";
-import { type GenerationRequest, toolInputSchema } from "./schemas.ts";
-import type { ReferencePlaces } from "./utils/reference-file.ts";
+import { type GenerationRequest, toolInputSchema } from "../schemas.ts";
+import type { ReferencePlaces } from "../utils/reference-file.ts";
 
 const LINK = "https://example.com/face.jpg";
 const NOWHERE: ReferencePlaces = { base: resolve("/nowhere"), directories: [], homeDirectory: resolve("/nobody") };

@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { GaveUpError, ServerError } from "./errors.ts";
+import { GaveUpError, ServerError } from "../errors.ts";
 
 /** How often and how patiently something is tried again. */
 export interface BackoffPolicy {

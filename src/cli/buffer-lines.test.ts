@@ -1,7 +1,7 @@
 import { finished } from "node:stream/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { completeLines } from "./line-reader.ts";
+import { completeLines } from "./buffer-lines.ts";
 
 const AMPLE = 1_000_000;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { manualClock, type ManualClock } from "../test/support/manual-clock.ts";
+import { manualClock, type ManualClock } from "../../test/support/manual-clock.ts";
 import { type Activity, type Call, startCall } from "./call.ts";
-import { BudgetSpentError } from "./errors.ts";
+import { BudgetSpentError } from "../errors.ts";
 
 const BUDGET_MS = 230_000;
 

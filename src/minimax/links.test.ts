@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ImageError } from "./errors.ts";
+import { ImageError } from "../errors.ts";
 import { redirectTarget, secureLink } from "./links.ts";
 
 const SIGNED =

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { API_CODES } from "./constants.ts";
-import { EmptyResponseError, HttpError, MiniMaxApiError, ServerError, UnknownOutcomeError } from "./errors.ts";
+import { API_CODES } from "../constants.ts";
+import { EmptyResponseError, HttpError, MiniMaxApiError, ServerError, UnknownOutcomeError } from "../errors.ts";
 import { readReplyBody } from "./reply-body.ts";
 import { type Answer, type Generation, interpretReply } from "./reply.ts";
-import { bounded } from "./text.ts";
+import { bounded } from "../text.ts";
 
 const LIMITS = { imageBytes: 1_000_000, jsonBytes: 1_000_000, bodyBytes: 2_000_000 };
 const SUCCESS = { status_code: 0, status_msg: "success" };

@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { removeFile } from "./remove-file.ts";
+import { removeFile } from "./temporary-file.ts";
 
 describe("removing a file", () => {
   test("takes it away, and nothing beside it", async () => {

@@ -1,6 +1,6 @@
 import { unlessAborted } from "./abort.ts";
 import type { Clock } from "./clock.ts";
-import { PacingError } from "./errors.ts";
+import { PacingError } from "../errors.ts";
 
 /** What a place in the queue needs to know of the call that stands there. */
 export interface TurnOptions {

@@ -1,11 +1,11 @@
 import { copyFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { bigJpeg } from "../test/support/big-jpeg.ts";
-import { temporaryDirectory } from "../test/support/temporary-directory.ts";
-import { ReferenceError } from "./errors.ts";
+import { bigJpeg } from "../../test/support/big-jpeg.ts";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { ReferenceError } from "../errors.ts";
 import { resolveReference } from "./references.ts";
-import type { ReferencePlaces } from "./utils/reference-file.ts";
+import type { ReferencePlaces } from "../utils/reference-file.ts";
 
 const PNG_URL = "data:image/png;base64,";
 const NAME = "subject_reference[3].image_file";

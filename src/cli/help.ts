@@ -1,4 +1,4 @@
-import { description, name, version } from "../package.json";
+import { description, name, version } from "../../package.json";
 
 /** Every variable the server reads, with what it does: the source of `--help` and of the README's table. */
 export const VARIABLES = [

@@ -1,6 +1,6 @@
 import { resolveReference } from "./references.ts";
-import type { GenerationRequest, ToolInput } from "./schemas.ts";
-import type { ReferencePlaces } from "./utils/reference-file.ts";
+import type { GenerationRequest, ToolInput } from "../schemas.ts";
+import type { ReferencePlaces } from "../utils/reference-file.ts";
 
 /**
  * The request body for a call: every default spelled out, nothing in it that was not given or is not documented.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { BudgetSpentError, UnknownOutcomeError } from "./errors.ts";
+import { BudgetSpentError, UnknownOutcomeError } from "../errors.ts";
 import { brokenOff, causeOf, reasonOf } from "./fetch-failures.ts";
 
 const NOT_ABORTED = new AbortController().signal;

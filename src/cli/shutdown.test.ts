@@ -2,8 +2,8 @@ import { EventEmitter } from "node:events";
 import { PassThrough } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { waitFor } from "../test/support/wait-for.ts";
-import { onEnd } from "./lifecycle.ts";
+import { waitFor } from "../../test/support/wait-for.ts";
+import { onEnd } from "./shutdown.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { manualClock } from "../test/support/manual-clock.ts";
-import { fastClock } from "../test/support/fast-clock.ts";
-import { waitFor } from "../test/support/wait-for.ts";
-import { Watchdog } from "./watchdog.ts";
+import { manualClock } from "../../test/support/manual-clock.ts";
+import { fastClock } from "../../test/support/fast-clock.ts";
+import { waitFor } from "../../test/support/wait-for.ts";
+import { Watchdog } from "./stall-timer.ts";
 
 const LIMIT_MS = 20_000;
 

@@ -1,6 +1,6 @@
-import { unlessAborted } from "./abort.ts";
-import { IMAGE_MAX_BYTES, IMAGES_MAX } from "./constants.ts";
-import { BudgetSpentError } from "./errors.ts";
+import { unlessAborted } from "../timing/abort.ts";
+import { IMAGE_MAX_BYTES, IMAGES_MAX } from "../constants.ts";
+import { BudgetSpentError } from "../errors.ts";
 import { brokenOff } from "./fetch-failures.ts";
 import { readReplyBody, type ReplyBody, UnreadableBodyError } from "./reply-body.ts";
 

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { bounded } from "./text.ts";
+import { bounded } from "../text.ts";
 
 /** What the command line asks for. */
 export type Command =

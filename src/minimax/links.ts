@@ -1,4 +1,4 @@
-import { ImageError } from "./errors.ts";
+import { ImageError } from "../errors.ts";
 import { isLoopback } from "./loopback.ts";
 
 /**

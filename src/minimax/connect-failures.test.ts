@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server } from "node:net";
 import { describe, expect, test } from "vitest";
-import { waitFor } from "../test/support/wait-for.ts";
+import { waitFor } from "../../test/support/wait-for.ts";
 import { ConnectFailures } from "./connect-failures.ts";
 
 interface Listening extends AsyncDisposable {

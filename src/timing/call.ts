@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { NO_LONGER_NEEDED } from "./abort.ts";
 import type { Clock } from "./clock.ts";
-import { BudgetSpentError } from "./errors.ts";
+import { BudgetSpentError } from "../errors.ts";
 
 /** Says in a few words what is being done; asked again each time it is shown, with the monotonic time in milliseconds. */
 export type Activity = (nowMs: number) => string;

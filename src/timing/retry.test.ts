@@ -13,7 +13,7 @@ import {
   OutputDirectoryError,
   ServerError,
   UnknownOutcomeError,
-} from "./errors.ts";
+} from "../errors.ts";
 import { DEFAULT_POLICY, fullJitter, retry, type RetryWait, type Timing } from "./retry.ts";
 
 const NO_DEADLINE_MS = Infinity;

@@ -1,8 +1,8 @@
-import { API_CODES, API_HOSTS, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
-import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError } from "./errors.ts";
+import { API_CODES, API_HOSTS, TRANSIENT_HTTP_STATUSES } from "../constants.ts";
+import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError } from "../errors.ts";
 import { secureLink } from "./links.ts";
 import type { DecodedImage } from "./reply-body.ts";
-import { type UpstreamReply, upstreamReplySchema } from "./schemas.ts";
+import { type UpstreamReply, upstreamReplySchema } from "../schemas.ts";
 
 const LINK_MAX_CHARACTERS = 2048;
 const KEY_CODES: ReadonlySet<number> = new Set([1004, 2049]);

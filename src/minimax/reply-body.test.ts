@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { anyText } from "../test/support/any-text.ts";
+import { anyText } from "../../test/support/any-text.ts";
 import { readReplyBody, type ReplyBody, type ReplyLimits, UnreadableBodyError } from "./reply-body.ts";
 
 const ROOMY: ReplyLimits = { imageBytes: 1_000_000, jsonBytes: 1_000_000, bodyBytes: 4_000_000 };
