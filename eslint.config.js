@@ -1,6 +1,7 @@
 import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import jsdoc from "eslint-plugin-jsdoc";
+import importSort from "eslint-plugin-simple-import-sort";
 import { configs as typescript } from "typescript-eslint";
 
 const NO_FILES = { group: ["node:fs", "node:fs/*", "fs", "fs/*"], message: "Only src/utils touches files." };
@@ -40,14 +41,18 @@ export default defineConfig(
   typescript.stylisticTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
-    plugins: { jsdoc, house: { rules: { "jsdoc-only": jsdocOnly } } },
+    plugins: { jsdoc, "import-sort": importSort, house: { rules: { "jsdoc-only": jsdocOnly } } },
     rules: {
       "house/jsdoc-only": "error",
+      "import-sort/imports": ["error", { groups: [["^node:", "^@?\\w", "^"]] }],
+      "max-len": ["error", { code: 10_000, comments: 120 }],
       "no-console": "error",
       "no-restricted-syntax": ["error", NO_ENVIRONMENT, NO_EXIT],
       "@typescript-eslint/consistent-type-assertions": ["error", { assertionStyle: "never" }],
       "@typescript-eslint/explicit-module-boundary-types": "error",
       "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      curly: ["error", "multi-line"],
       "@typescript-eslint/prefer-promise-reject-errors": ["error", { allowThrowingAny: true }],
       "jsdoc/require-jsdoc": [
         "error",

@@ -34,7 +34,9 @@ async function save(text) {
 }
 
 createInterface({ input: process.stdin }).on("line", (line) => {
-  /** @type {{ id: number, method: string, params: Parameters<typeof initialize>[0] & Parameters<typeof callTool>[0] }} */
+  /**
+   * @type {{ id: number, method: string, params: Parameters<typeof initialize>[0] & Parameters<typeof callTool>[0] }}
+   */
   const { id, method, params } = JSON.parse(line);
   void (async () => {
     const result = method === "initialize" ? initialize(params) : await callTool(params);

@@ -52,7 +52,7 @@ try {
     startUp(),
     calls("a call, 1 image of 300 kB", { images: 1, rounds: 60 }),
     calls("a call, 9 images of 300 kB", { images: 9, rounds: 30 }),
-    calls(`${String(BURST_CALLS)} calls at once, 1 image of 300 kB each`, {
+    calls(`${BURST_CALLS} calls at once, 1 image of 300 kB each`, {
       images: 1,
       rounds: 10,
       atOnce: BURST_CALLS,
@@ -136,7 +136,7 @@ async function row(measurement: Measurement): Promise<string> {
     (name) => `${median(rounds.map((round) => round[name])).toFixed(1)} ${unit}`,
   );
   const ratio = median(rounds.map(({ server, floor }) => server / floor));
-  return `| ${[what, ...figures, ratio.toFixed(2), `≤ ${String(goal)}`].join(" | ")} |`;
+  return `| ${[what, ...figures, ratio.toFixed(2), `≤ ${goal}`].join(" | ")} |`;
 }
 
 /** One batch, in which the programs take turns in going first. */

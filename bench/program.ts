@@ -53,7 +53,7 @@ export class Program {
       arguments: { prompt: "a quiet harbour at dawn", n: images },
     });
     const saved = result.structuredContent?.file_paths.length;
-    if (saved !== images) throw new Error(`${String(saved)} of ${String(images)} images were saved.`);
+    if (saved !== images) throw new Error(`${saved} of ${images} images were saved.`);
   }
 
   /**

@@ -25,14 +25,14 @@ const textHeight = lines.length * LINE_HEIGHT;
 const height = BAR_HEIGHT + MARGIN + textHeight + MARGIN + THUMBNAIL.height + MARGIN;
 await writeFile(
   PICTURE,
-  `<svg xmlns="http://www.w3.org/2000/svg" width="${String(width)}" height="${String(height)}" viewBox="0 0 ${String(width)} ${String(height)}" role="img" aria-label="Terminal: npm run demo shows a prompt, progress, and three saved pictures, which are shown below">
+  `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Terminal: npm run demo shows a prompt, progress, and three saved pictures, which are shown below">
 <rect width="100%" height="100%" rx="8" fill="${COLOURS.background}"/>
-<path d="M0 8a8 8 0 0 1 8-8H${String(width - 8)}a8 8 0 0 1 8 8V${String(BAR_HEIGHT)}H0Z" fill="${COLOURS.bar}"/>
-${["#ff5f57", "#febc2e", "#28c840"].map((colour, index) => `<circle cx="${String(20 + 20 * index)}" cy="17" r="6" fill="${colour}"/>`).join("")}
+<path d="M0 8a8 8 0 0 1 8-8H${width - 8}a8 8 0 0 1 8 8V${BAR_HEIGHT}H0Z" fill="${COLOURS.bar}"/>
+${["#ff5f57", "#febc2e", "#28c840"].map((colour, index) => `<circle cx="${20 + 20 * index}" cy="17" r="6" fill="${colour}"/>`).join("")}
 <g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" font-size="13" xml:space="preserve">
 ${lines.map(row).join("\n")}
 </g>
-${thumbnails.map((data, index) => `<image x="${String(MARGIN + index * (THUMBNAIL.width + THUMBNAIL.gap))}" y="${String(height - MARGIN - THUMBNAIL.height)}" width="${String(THUMBNAIL.width)}" height="${String(THUMBNAIL.height)}" href="data:image/jpeg;base64,${data}"/>`).join("\n")}
+${thumbnails.map((data, index) => `<image x="${MARGIN + index * (THUMBNAIL.width + THUMBNAIL.gap)}" y="${height - MARGIN - THUMBNAIL.height}" width="${THUMBNAIL.width}" height="${THUMBNAIL.height}" href="data:image/jpeg;base64,${data}"/>`).join("\n")}
 </svg>
 `,
 );
@@ -52,7 +52,7 @@ function row(line: string, index: number): string {
     : line.startsWith("progress")
       ? COLOURS.text
       : COLOURS.quiet;
-  return `<text x="${String(MARGIN)}" y="${String(y)}" fill="${colour}">${escaped(line)}</text>`;
+  return `<text x="${MARGIN}" y="${y}" fill="${colour}">${escaped(line)}</text>`;
 }
 
 function escaped(line: string): string {

@@ -30,7 +30,7 @@ console.log(
 );
 await client.connect(transport);
 console.log(`prompt    ${ARGUMENTS.prompt}`);
-console.log(`asked for ${String(ARGUMENTS.n)} pictures, ${ARGUMENTS.aspect_ratio}, seed ${String(ARGUMENTS.seed)}`);
+console.log(`asked for ${ARGUMENTS.n} pictures, ${ARGUMENTS.aspect_ratio}, seed ${ARGUMENTS.seed}`);
 
 const result = await client.callTool({ name: "minimax_image_generate", arguments: ARGUMENTS }, CallToolResultSchema, {
   onprogress: ({ progress, total, message }) => {
@@ -43,6 +43,6 @@ await client.close();
 const output = toolOutputSchema.parse(result.structuredContent);
 for (const { path, width, height } of output.images) {
   const { size } = await stat(path);
-  console.log(`saved     ${path}  ${String(width)}x${String(height)} pixels, ${String(size)} bytes`);
+  console.log(`saved     ${path}  ${width}x${height} pixels, ${size} bytes`);
 }
-console.log(`\nDone: ${String(output.saved_count)} pictures, drawn by the stand-in. Open one of the files above.`);
+console.log(`\nDone: ${output.saved_count} pictures, drawn by the stand-in. Open one of the files above.`);

@@ -90,12 +90,13 @@ async function work(): Promise<void> {
 async function call(number: number): Promise<void> {
   const cancel = new AbortController();
   const isCancelled = random() < 0.08;
-  if (isCancelled)
+  if (isCancelled) {
     setTimeout(() => {
       cancel.abort();
     }, random() * 60);
+  }
   const args = {
-    prompt: `soak ${String(number)}`,
+    prompt: `soak ${number}`,
     n: 1 + Math.floor(random() * 3),
     response_format: random() < 0.4 ? "url" : "base64",
   };
@@ -103,7 +104,7 @@ async function call(number: number): Promise<void> {
     judge(await server.generate(args, { signal: cancel.signal, onProgress: () => undefined }));
   } catch (error) {
     if (isCancelled) tally.cancelled += 1;
-    else problems.push(`call ${String(number)} was not answered: ${String(error)}`);
+    else problems.push(`call ${number} was not answered: ${String(error)}`);
   }
 }
 
@@ -139,20 +140,19 @@ const growth = {
   memoryBytes: median(late.map(({ memoryBytes }) => memoryBytes)) - median(early.map(({ memoryBytes }) => memoryBytes)),
   descriptors: median(late.map(({ descriptors }) => descriptors)) - median(early.map(({ descriptors }) => descriptors)),
 };
-if (answered < CALLS) problems.push(`only ${String(answered)} of ${String(CALLS)} calls were made in time`);
-if (files < tally.saved)
-  problems.push(`${String(tally.saved)} images were reported as saved, but there are ${String(files)} files`);
+if (answered < CALLS) problems.push(`only ${answered} of ${CALLS} calls were made in time`);
+if (files < tally.saved) problems.push(`${tally.saved} images were reported as saved, but there are ${files} files`);
 if (growth.memoryBytes > GROWTH_LIMIT_BYTES) problems.push("memory grew");
 if (growth.descriptors > DESCRIPTOR_GROWTH_LIMIT) problems.push("descriptors grew");
 if (server.transport.stderr.split("\n").length > 2) problems.push(`stderr: ${server.transport.stderr}`);
 
-console.log(`seed                ${String(seed)} (set SOAK_SEED to repeat it)
-calls answered      ${String(answered)} of ${String(started)} in ${String(Math.round((performance.now() - startedAt) / 1000))} s
-upstream requests   ${String(api.requests.length)}, downloads ${String(api.downloads.length)}
-images saved        ${String(tally.saved)}, reported as failed ${String(tally.failedImages)}
-calls that failed   ${String(tally.errors)}, of them possibly billed ${String(tally.maybeBilled)}
-calls cancelled     ${String(tally.cancelled)}
-files on disk       ${String(files)}, temporary files 0
+console.log(`seed                ${seed} (set SOAK_SEED to repeat it)
+calls answered      ${answered} of ${started} in ${String(Math.round((performance.now() - startedAt) / 1000))} s
+upstream requests   ${api.requests.length}, downloads ${api.downloads.length}
+images saved        ${tally.saved}, reported as failed ${tally.failedImages}
+calls that failed   ${tally.errors}, of them possibly billed ${tally.maybeBilled}
+calls cancelled     ${tally.cancelled}
+files on disk       ${files}, temporary files 0
 memory              ${String(Math.round(median(early.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB early, ${String(Math.round(median(late.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB late
 descriptors         ${String(median(early.map(({ descriptors }) => descriptors)))} early, ${String(median(late.map(({ descriptors }) => descriptors)))} late`);
 for (const problem of problems.slice(0, 20)) console.error(`PROBLEM: ${problem}`);

@@ -7,8 +7,8 @@ const npm = process.env["npm_execpath"];
 if (npm === undefined) throw new Error('This script runs npm: start it with "npm run test:nodes".');
 
 const failed = VERSIONS.filter((version) => {
-  console.log(`\nAll tests on Node ${String(version)}:`);
-  const node = ["exec", "--yes", `--package=node@${String(version)}`, "--", "node"];
+  console.log(`\nAll tests on Node ${version}:`);
+  const node = ["exec", "--yes", `--package=node@${version}`, "--", "node"];
   return spawnSync(process.execPath, [npm, ...node, ...VITEST], { stdio: "inherit" }).status !== 0;
 });
 console.log(failed.length === 0 ? "\nAll passed." : `\nFailed on Node ${failed.join(", ")}.`);

@@ -20,22 +20,22 @@ import { linkBreaksOff, linkRedirects, linkStatus, linkWithoutEnd } from "../sta
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { fastClock } from "../test/support/fast-clock.ts";
 import { waitFor } from "../test/support/wait-for.ts";
-import type { Call } from "./timing/call.ts";
 import { MiniMaxClient } from "./client.ts";
-import { type Clock, systemClock } from "./timing/clock.ts";
 import { CALL_BUDGET_RANGE_MS, DOWNLOAD_STALL_MS, IMAGE_MAX_BYTES } from "./constants.ts";
-import { BudgetSpentError, ImageError, ServerError } from "./errors.ts";
-import { Pacer, type Place } from "./timing/rate-limiter.ts";
-import type { GeneratedImage, Generation } from "./minimax/reply.ts";
-import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
+import { DeadlineExceededError, ImageError, UserFacingError } from "./errors.ts";
+import type { GeneratedImage, GenerationResult } from "./minimax/reply.ts";
 import type { GenerationRequest } from "./schemas.ts";
+import type { Call } from "./timing/call.ts";
+import { type Clock, systemClock } from "./timing/clock.ts";
+import { type Place, RateLimiter } from "./timing/rate-limiter.ts";
+import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 
 const UNIX_MS = Date.UTC(2030, 0, 1, 12);
 const WINDOW_MS = 61_000;
 const HEADERS_CHANNEL = "undici:request:headers";
 const CONNECT_ERROR_CHANNEL = "undici:client:connectError";
 const PROXY = "http://proxy.example:3128/";
-const BUDGET_SPENT = new BudgetSpentError(230_000);
+const BUDGET_SPENT = new DeadlineExceededError(230_000);
 const CANCELLED = new Error("the client cancelled");
 const NOBODY_ABORTS = new AbortController().signal;
 const PICTURE = Buffer.from("as good as a picture, for whoever only carries it");
@@ -121,7 +121,7 @@ interface Api {
 
 interface Asked {
   readonly client: MiniMaxClient;
-  readonly outcome: Promise<Generation>;
+  readonly outcome: Promise<GenerationResult>;
   readonly activities: readonly string[];
   readonly abort: (reason: unknown) => void;
 }
@@ -153,7 +153,7 @@ function ask(
   const activities: string[] = [];
   const call: Call = {
     signal: controller.signal,
-    cancelled: controller.signal,
+    cancelSignal: controller.signal,
     deadlineMs,
     onActivity: (activity) => activities.push(activity(clock.monotonicMs())),
   };
@@ -189,14 +189,14 @@ function clientFor(
   { limit = 0, apiKey = STAND_IN_KEY, proxy }: { limit?: number; apiKey?: string; proxy?: string | undefined } = {},
 ): MiniMaxClient {
   const timing: Timing = { clock, random: () => 0.5, policy: DEFAULT_POLICY };
-  return new MiniMaxClient(apiKey, url, timing, new Pacer(clock, limit, WINDOW_MS), proxy);
+  return new MiniMaxClient(apiKey, url, timing, new RateLimiter(clock, limit, WINDOW_MS), proxy);
 }
 
-async function failureOf(outcome: Promise<unknown>): Promise<ServerError> {
+async function failureOf(outcome: Promise<unknown>): Promise<UserFacingError> {
   try {
     await outcome;
   } catch (error) {
-    if (error instanceof ServerError) return error;
+    if (error instanceof UserFacingError) return error;
     throw error;
   }
   throw new Error("It succeeded.");
@@ -233,7 +233,7 @@ async function serve(listener: RequestListener): Promise<WebServer> {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The server has no port.");
   return {
-    url: `http://127.0.0.1:${String(address.port)}`,
+    url: `http://127.0.0.1:${address.port}`,
     seen,
     open: () => open,
     async [Symbol.asyncDispose]() {
@@ -343,9 +343,9 @@ describe("a refusal that says that nothing was made", () => {
 
     const error = await failureOf(ask(api, { clock }).outcome);
 
-    expect(error.name).toBe("GaveUpError");
+    expect(error.name).toBe("RetriesExhaustedError");
     expect(error.message).toContain("Tried 4 times");
-    expect(error.facts).toMatchObject({ statusCode: 1024 });
+    expect(error.details).toMatchObject({ statusCode: 1024 });
     expect(api.requests).toHaveLength(4);
     expect(waits(clock)).toEqual([500, 1_000, 2_000]);
   });
@@ -403,7 +403,7 @@ describe("a refusal that says that nothing was made", () => {
 
     const error = await failureOf(ask(api, { clock, deadlineMs: clock.monotonicMs() + 50_000 }).outcome);
 
-    expect(error.name).toBe("GaveUpError");
+    expect(error.name).toBe("RetriesExhaustedError");
     expect(error.message).toContain("The next try would have been in 61 s");
     expect(waits(clock)).toEqual([]);
     expect(api.requests).toHaveLength(1);
@@ -464,10 +464,10 @@ describe("where nothing listens", () => {
     const { outcome, activities } = ask({ url }, { clock });
     const error = await failureOf(outcome);
 
-    expect(error.name).toBe("GaveUpError");
+    expect(error.name).toBe("RetriesExhaustedError");
     expect(error.message).toContain(`Could not connect to ${new URL(url).host} (ECONNREFUSED)`);
     expect(error.message).toContain("Tried 4 times");
-    expect(error.facts.recovery).toContain("Nothing was sent or billed");
+    expect(error.details.recovery).toContain("Nothing was sent or billed");
     expect(activities.filter((activity) => activity.includes("Could not connect"))).toHaveLength(3);
     expect(waits(clock)).toEqual([500, 1_000, 2_000]);
   });
@@ -653,7 +653,7 @@ describe("a request whose turn would come too late", () => {
       }).outcome,
     );
 
-    expect(error.name).toBe("PacingError");
+    expect(error.name).toBe("QueueTimeoutError");
     expect(error.message).toContain("turn would come in 61 s");
     expect(api.requests).toEqual([]);
   });
@@ -678,14 +678,14 @@ describe("the trace id", () => {
   test("is passed on with a refusal", async () => {
     await using api = await startStandIn({ script: [answer(refusal(2013), { headers: { "Trace-Id": "04a1b2" } })] });
 
-    expect((await failureOf(ask(api).outcome)).facts.traceId).toBe("04a1b2");
+    expect((await failureOf(ask(api).outcome)).details.traceId).toBe("04a1b2");
   });
 
   test("is bounded, and never holds the key", async () => {
     const header = `${STAND_IN_KEY} ${"x".repeat(90)}${STAND_IN_KEY}${"y".repeat(4_000)}`;
     await using api = await startStandIn({ script: [answer(refusal(2013), { headers: { "Trace-Id": header } })] });
 
-    const { traceId = "" } = (await failureOf(ask(api).outcome)).facts;
+    const { traceId = "" } = (await failureOf(ask(api).outcome)).details;
 
     expect(traceId).toMatch(/^\[API key\] x+/);
     expect(traceId.length).toBeLessThanOrEqual(101);
@@ -721,9 +721,9 @@ describe("the key", () => {
 
     const error = await failureOf(ask(api, { apiKey: "sk-api-wrong" }).outcome);
 
-    expect(error.facts.statusCode).toBe(2049);
-    expect(error.facts.recovery).toContain("MINIMAX_API_HOST");
-    expect(`${error.message} ${JSON.stringify(error.facts)}`).not.toContain("sk-api-wrong");
+    expect(error.details.statusCode).toBe(2049);
+    expect(error.details.recovery).toContain("MINIMAX_API_HOST");
+    expect(`${error.message} ${JSON.stringify(error.details)}`).not.toContain("sk-api-wrong");
   });
 });
 
@@ -739,7 +739,7 @@ describe("a picture", () => {
 
     expect(error).toBeInstanceOf(ImageError);
     expect(error.message).toBe("MiniMax's image cannot be used: it is not base64.");
-    expect(error.facts.repeatAfterMs).toBeUndefined();
+    expect(error.details.retryAfterMs).toBeUndefined();
   });
 
   test("behind a link is downloaded to the byte, without the key, and the link is kept to the letter", async () => {
@@ -784,7 +784,7 @@ describe("a download that may work the next time", () => {
 
     expect(error).toBeInstanceOf(ImageError);
     expect(error.message).toContain(words);
-    expect(error.facts.repeatAfterMs).toBe(0);
+    expect(error.details.retryAfterMs).toBe(0);
   });
 
   test("because nothing listens says so, without the signed part of the link", async () => {
@@ -793,7 +793,7 @@ describe("a download that may work the next time", () => {
     const error = await failureOf(bytesOf({ link: `${url}/a?Signature=secret` }));
 
     expect(error.message).toBe(`The image could not be downloaded from ${new URL(url).host} (ECONNREFUSED).`);
-    expect(error.facts.repeatAfterMs).toBe(0);
+    expect(error.details.retryAfterMs).toBe(0);
     expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
   });
 
@@ -807,7 +807,7 @@ describe("a download that may work the next time", () => {
     const error = await failureOf(bytesOf(images[0], fastClock(100)));
 
     expect(error.message).toContain("nothing came for 20 s");
-    expect(error.facts.repeatAfterMs).toBe(0);
+    expect(error.details.retryAfterMs).toBe(0);
     await waitFor("the closed connection", () => api.openExchanges() === 0);
   });
 
@@ -849,7 +849,7 @@ describe("a download that cannot work", () => {
 
     expect(error).toBeInstanceOf(ImageError);
     expect(error.message).toContain(words);
-    expect(error.facts.repeatAfterMs).toBeUndefined();
+    expect(error.details.retryAfterMs).toBeUndefined();
     expect(api.downloads).toHaveLength(1);
     await waitFor("the closed connection", () => api.openExchanges() === 0);
   });
@@ -873,7 +873,7 @@ test("a link that holds credentials is not tried again, and neither they nor its
   const error = await failureOf(bytesOf({ link: "http://user:password@127.0.0.1:9/a?Signature=signed" }));
 
   expect(error).toBeInstanceOf(ImageError);
-  expect(error.facts.repeatAfterMs).toBeUndefined();
+  expect(error.details.retryAfterMs).toBeUndefined();
   expect(error.message).toBe("MiniMax's link cannot be used.");
 });
 
@@ -917,14 +917,14 @@ describe("a redirect of a download", () => {
     await using web = await serve((request, response) => {
       const left = Number(request.url?.slice(1));
       if (left === 0) response.end(PICTURE);
-      else response.writeHead(301, { Location: `/${String(left - 1)}` }).end();
+      else response.writeHead(301, { Location: `/${left - 1}` }).end();
     });
 
     expect(await bytesOf({ link: `${web.url}/3` })).toEqual(PICTURE);
     const error = await failureOf(bytesOf({ link: `${web.url}/4` }));
 
     expect(error.message).toBe("The image could not be downloaded: more than 3 redirects.");
-    expect(error.facts.repeatAfterMs).toBeUndefined();
+    expect(error.details.retryAfterMs).toBeUndefined();
     expect(web.seen).toHaveLength(8);
   });
 

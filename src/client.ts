@@ -1,5 +1,3 @@
-import type { Call } from "./timing/call.ts";
-import { ConnectFailures } from "./minimax/connect-failures.ts";
 import {
   CALL_BUDGET_RANGE_MS,
   DOWNLOAD_MAX_REDIRECTS,
@@ -8,16 +6,18 @@ import {
   IMAGE_MAX_BYTES,
   TRANSIENT_HTTP_STATUSES,
 } from "./constants.ts";
-import { ConnectionError, ImageError, ServerError } from "./errors.ts";
-import { brokenOff, causeOf, reasonOf } from "./minimax/fetch-failures.ts";
+import { ConnectionError, ImageError, UserFacingError } from "./errors.ts";
+import { ConnectFailures } from "./minimax/connect-failures.ts";
+import { causeOf, reasonOf, toInterruptedError } from "./minimax/fetch-failures.ts";
 import { redirectTarget, secureLink } from "./minimax/links.ts";
-import type { Pacer, Place } from "./timing/rate-limiter.ts";
-import { type Answer, type GeneratedImage, type Generation, interpretReply } from "./minimax/reply.ts";
+import { type GeneratedImage, type GenerationResult, interpretReply, type UpstreamResponse } from "./minimax/reply.ts";
 import { bodyOf, readBody } from "./minimax/response-body.ts";
-import { retry, type RetryWait, type Timing } from "./timing/retry.ts";
 import type { GenerationRequest } from "./schemas.ts";
-import { bounded, plural, seconds } from "./text.ts";
-import { Watchdog } from "./timing/stall-timer.ts";
+import { formatSeconds, plural, truncate } from "./text.ts";
+import type { Call } from "./timing/call.ts";
+import type { Place, RateLimiter } from "./timing/rate-limiter.ts";
+import { retry, type RetryWait, type Timing } from "./timing/retry.ts";
+import { StallTimer } from "./timing/stall-timer.ts";
 
 const TRACE_ID_MAX_CHARACTERS = 100;
 
@@ -27,42 +27,43 @@ export class MiniMaxClient {
    * @param apiKey - sent to `apiHost` and nowhere else
    * @param apiHost - origin without a trailing slash
    * @param timing - clock, chance and policy of every wait
-   * @param pacer - shared by all calls of the process
+   * @param rateLimiter - shared by all calls of the process
    * @param proxy - what connections may go through, without its password; for messages only
    */
   constructor(
     private readonly apiKey: string,
     private readonly apiHost: string,
     private readonly timing: Timing,
-    private readonly pacer: Pacer,
+    private readonly rateLimiter: RateLimiter,
     private readonly proxy?: string,
   ) {}
 
   /** A place in this process's queue for MiniMax; requests go in the order in which the places were taken. */
   joinQueue(): Place {
-    return this.pacer.join();
+    return this.rateLimiter.join();
   }
 
   /**
    * Asks MiniMax for pictures, and asks again only when the answer says that nothing was made.
    *
    * @param place - for the first try; each further try queues anew
-   * @throws MiniMaxApiError, HttpError, ConnectionError, EmptyResponseError, PacingError, GaveUpError: nothing was made;
-   * UnknownOutcomeError: images may have been made and billed; BudgetSpentError: the time ran out in a wait; the signal's reason when the call is cancelled
+   * @throws MiniMaxApiError, HttpError, ConnectionError, EmptyResponseError, QueueTimeoutError, RetriesExhaustedError:
+   *   nothing was made; UnknownOutcomeError: images may have been made and billed; DeadlineExceededError: the time ran
+   *   out in a wait; the signal's reason when the call is cancelled
    */
-  async generateImages(request: GenerationRequest, place: Place, call: Call): Promise<Generation> {
+  async generateImages(request: GenerationRequest, place: Place, call: Call): Promise<GenerationResult> {
     let next: Place | undefined = place;
-    const attempt = async (): Promise<Generation> => {
-      const { turn } = next ?? this.pacer.join();
+    const attempt = async (): Promise<GenerationResult> => {
+      const { turn } = next ?? this.rateLimiter.join();
       next = undefined;
       const onWait = (waiting: Place): void => {
         call.onActivity(describePlace(waiting));
       };
       await turn({ ...call, onWait });
       const sinceMs = this.timing.clock.monotonicMs();
-      call.onActivity((nowMs) => `generating ${plural(request.n, "image")}, ${seconds(nowMs - sinceMs)}`);
+      call.onActivity((nowMs) => `generating ${plural(request.n, "image")}, ${formatSeconds(nowMs - sinceMs)}`);
       const answer = await this.#readAnswer(await this.#post(request, call.signal), call.signal);
-      return this.#heeding(() => interpretReply(answer, request.n));
+      return this.#pauseOthersOnRefusal(() => interpretReply(answer, request.n));
     };
     return retry(attempt, this.timing, {
       signal: call.signal,
@@ -74,9 +75,11 @@ export class MiniMaxClient {
   }
 
   /**
-   * The bytes of one picture: those that came with the answer, or a download of its link under the size limit, without the key.
+   * The bytes of one picture: those that came with the answer, or a download of its link under the size limit, without
+   * the key.
    *
-   * @throws ImageError when there is no picture or it cannot be fetched (with `repeatAfterMs` when trying again may help); the signal's reason on abort
+   * @throws ImageError when there is no picture or it cannot be fetched (with `retryAfterMs` when trying again may
+   *   help); the signal's reason on abort
    */
   async *readImage(image: GeneratedImage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     if ("problem" in image) throw new ImageError(`MiniMax's image cannot be used: ${image.problem}.`);
@@ -89,14 +92,17 @@ export class MiniMaxClient {
     yield* this.#download(link, signal);
   }
 
-  /** Passes a result or refusal on. When the refusal asks for a pause, every other request of this process waits as well, but never longer than a call may take: an absurd Retry-After must not stop the process for good. */
-  #heeding<T>(read: () => T): T {
+  /**
+   * Passes a result or refusal on. When the refusal asks for a pause, every other request of this process waits as
+   * well, but never longer than a call may take: an absurd Retry-After must not stop the process for good.
+   */
+  #pauseOthersOnRefusal<T>(read: () => T): T {
     try {
       return read();
     } catch (error) {
-      const pauseMs = error instanceof ServerError ? (error.facts.repeatAfterMs ?? 0) : 0;
+      const pauseMs = error instanceof UserFacingError ? (error.details.retryAfterMs ?? 0) : 0;
       const heldMs = Math.min(pauseMs, CALL_BUDGET_RANGE_MS.maximum);
-      if (heldMs > 0) this.pacer.holdBack(this.timing.clock.monotonicMs() + heldMs);
+      if (heldMs > 0) this.rateLimiter.pauseUntil(this.timing.clock.monotonicMs() + heldMs);
       throw error;
     }
   }
@@ -130,22 +136,23 @@ export class MiniMaxClient {
       });
     } catch (error) {
       const failure = signal.aborted ? undefined : connectFailures.find(causeOf(error));
-      if (failure !== undefined)
+      if (failure !== undefined) {
         throw new ConnectionError(hostOf(this.apiHost), this.#withProxy(reasonOf(failure)), { cause: error });
-      throw brokenOff(error, signal);
+      }
+      throw toInterruptedError(error, signal);
     } finally {
       connectFailures.stop();
     }
   }
 
-  async #readAnswer(response: Response, signal: AbortSignal): Promise<Answer> {
+  async #readAnswer(response: Response, signal: AbortSignal): Promise<UpstreamResponse> {
     const { body, unreadable } = await readBody(response, signal);
     const traceId = response.headers.get("trace-id");
-    const quote = (text: string): string => bounded(text.replaceAll(this.apiKey, "[API key]"));
+    const quote = (text: string): string => truncate(text.replaceAll(this.apiKey, "[API key]"));
     return {
       status: response.status,
       host: hostOf(this.apiHost),
-      traceId: traceId === null ? undefined : bounded(quote(traceId), TRACE_ID_MAX_CHARACTERS),
+      traceId: traceId === null ? undefined : truncate(quote(traceId), TRACE_ID_MAX_CHARACTERS),
       retryAfterMs: retryAfterMs(response.headers.get("retry-after"), this.timing.clock.unixMs()),
       json: body.json,
       unreadable,
@@ -159,28 +166,29 @@ export class MiniMaxClient {
   }
 
   async *#download(link: URL, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const watchdog = new Watchdog(this.timing.clock, DOWNLOAD_STALL_MS, signal);
+    const stallTimer = new StallTimer(this.timing.clock, DOWNLOAD_STALL_MS, signal);
     try {
-      const response = await get(link, watchdog.signal);
+      const response = await get(link, stallTimer.signal);
       let bytes = 0;
-      for await (const chunk of bodyOf(response, watchdog.signal)) {
-        watchdog.reset();
+      for await (const chunk of bodyOf(response, stallTimer.signal)) {
+        stallTimer.touch();
         bytes += chunk.byteLength;
-        if (bytes > IMAGE_MAX_BYTES)
-          throw new ImageError(`The image behind the link is larger than ${String(IMAGE_MAX_BYTES)} bytes.`);
+        if (bytes > IMAGE_MAX_BYTES) {
+          throw new ImageError(`The image behind the link is larger than ${IMAGE_MAX_BYTES} bytes.`);
+        }
         yield chunk;
       }
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ImageError) throw error;
-      const why = watchdog.hasBarked ? `nothing came for ${seconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
+      const why = stallTimer.stalled ? `nothing came for ${formatSeconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
       throw new ImageError(
         `The image could not be downloaded from ${link.host} (${this.#withProxy(why)}).`,
-        { repeatAfterMs: 0 },
+        { retryAfterMs: 0 },
         { cause: error },
       );
     } finally {
-      watchdog.stop();
+      stallTimer.stop();
     }
   }
 }
@@ -191,13 +199,14 @@ async function get(link: URL, signal: AbortSignal, redirects = 0): Promise<Respo
   await response.body?.cancel();
   const location = response.headers.get("location");
   if (response.status < 300 || response.status >= 400 || location === null) {
-    const repeatAfterMs = response.status >= 500 || TRANSIENT_HTTP_STATUSES.has(response.status) ? 0 : undefined;
-    throw new ImageError(`The image could not be downloaded: ${link.host} answered HTTP ${String(response.status)}.`, {
-      repeatAfterMs,
+    const retryAfterMs = response.status >= 500 || TRANSIENT_HTTP_STATUSES.has(response.status) ? 0 : undefined;
+    throw new ImageError(`The image could not be downloaded: ${link.host} answered HTTP ${response.status}.`, {
+      retryAfterMs,
     });
   }
-  if (redirects === DOWNLOAD_MAX_REDIRECTS)
-    throw new ImageError(`The image could not be downloaded: more than ${String(DOWNLOAD_MAX_REDIRECTS)} redirects.`);
+  if (redirects === DOWNLOAD_MAX_REDIRECTS) {
+    throw new ImageError(`The image could not be downloaded: more than ${DOWNLOAD_MAX_REDIRECTS} redirects.`);
+  }
   return get(redirectTarget(link, location), signal, redirects + 1);
 }
 
@@ -205,7 +214,10 @@ function hostOf(url: string): string {
   return new URL(url).host;
 }
 
-/** `Retry-After` in milliseconds: delay-seconds or an HTTP date, which is UTC also in the old form that does not say so. Source: RFC 9110, sections 10.2.3 and 5.6.7. */
+/**
+ * `Retry-After` in milliseconds: delay-seconds or an HTTP date, which is UTC also in the old form that does not say so.
+ * Source: RFC 9110, sections 10.2.3 and 5.6.7.
+ */
 function retryAfterMs(header: string | null, nowUnixMs: number): number | undefined {
   if (header === null) return undefined;
   const date = /\d{4}\s*$/.test(header) ? `${header} GMT` : header;
@@ -215,9 +227,9 @@ function retryAfterMs(header: string | null, nowUnixMs: number): number | undefi
 
 function describePlace({ ahead, turnMs }: Place): (nowMs: number) => string {
   return (nowMs) =>
-    `waiting for a turn under the limit of requests a minute, ${plural(ahead(), "call")} ahead, about ${seconds(turnMs() - nowMs)}`;
+    `waiting for a turn under the limit of requests a minute, ${plural(ahead(), "call")} ahead, about ${formatSeconds(turnMs() - nowMs)}`;
 }
 
 function describeWait({ error, nextTry, tries, untilMs }: RetryWait): (nowMs: number) => string {
-  return (nowMs) => `${error.message} Try ${String(nextTry)} of ${String(tries)} in ${seconds(untilMs - nowMs)}.`;
+  return (nowMs) => `${error.message} Try ${nextTry} of ${tries} in ${formatSeconds(untilMs - nowMs)}.`;
 }

@@ -343,7 +343,7 @@ describe.each([
   };
 
   test.each([minimum, maximum])("may be %i", (value) => {
-    expect(valueOf(` ${String(value)} `)).toBe(value);
+    expect(valueOf(` ${value} `)).toBe(value);
   });
 
   test("is the default when it is empty", () => {
@@ -353,9 +353,7 @@ describe.each([
   test.each([String(minimum - 1), String(maximum + 1), "1e3", "5.5", "ten", "0x10", "9".repeat(30)])(
     "is refused as %s",
     (text) => {
-      expect(() => valueOf(text)).toThrow(
-        `${name} has to be a whole number from ${String(minimum)} to ${String(maximum)}`,
-      );
+      expect(() => valueOf(text)).toThrow(`${name} has to be a whole number from ${minimum} to ${maximum}`);
     },
   );
 });

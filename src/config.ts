@@ -1,5 +1,6 @@
 import { delimiter, resolve } from "node:path";
 import { z } from "zod";
+import type { Proxies } from "./cli/proxy.ts";
 import {
   API_HOSTS,
   CALL_BUDGET_RANGE_MS,
@@ -9,7 +10,6 @@ import {
 } from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
 import { isLoopback } from "./minimax/loopback.ts";
-import type { Proxies } from "./cli/proxy.ts";
 import { expandHome } from "./utils/output-directory.ts";
 
 /** The environment, validated. */
@@ -66,7 +66,7 @@ const apiHost = z
   });
 
 const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) => {
-  const error = `${name} has to be a whole number from ${String(minimum)} to ${String(maximum)}`;
+  const error = `${name} has to be a whole number from ${minimum} to ${maximum}`;
   return z
     .string()
     .trim()
@@ -150,7 +150,10 @@ function proxyUrl(name: string) {
     });
 }
 
-/** A client may pass a setting that nobody filled in as its placeholder, `${user_config.api_host}`: that is as good as none. */
+/**
+ * A client may pass a setting that nobody filled in as its placeholder, `${user_config.api_host}`: that is as good as
+ * none.
+ */
 function filledIn(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => !UNFILLED_SETTING.test(value ?? "")));
 }

@@ -58,13 +58,18 @@ export const SIDE_PIXELS = { minimum: 512, maximum: 2048, multipleOf: 8 } as con
 /** Styles of `image-01-live`. */
 export const STYLE_TYPES = ["漫画", "元气", "中世纪", "水彩"] as const;
 
-/** Most image bytes returned inline: in base64, with everything else, they stay below the 1 MB that Claude Desktop takes. */
+/**
+ * Most image bytes returned inline: in base64, with everything else, they stay below the 1 MB that Claude Desktop
+ * takes.
+ */
 export const INLINE_MAX_BYTES = 700_000;
 
 /** Time one call may take in all, in milliseconds: just under the four minutes after which Claude Desktop gives up. */
 export const DEFAULT_CALL_BUDGET_MS = 230_000;
 
-/** Bounds of `MINIMAX_TIMEOUT_MS`. Above five minutes Node's HTTP client would give up waiting for an answer by itself. */
+/**
+ * Bounds of `MINIMAX_TIMEOUT_MS`. Above five minutes Node's HTTP client would give up waiting for an answer by itself.
+ */
 export const CALL_BUDGET_RANGE_MS = { minimum: 1_000, maximum: 300_000 } as const;
 
 /** MiniMax's documented limit on requests a minute, for free and paid accounts. */
@@ -73,8 +78,11 @@ export const DEFAULT_REQUESTS_PER_MINUTE = 10;
 /** Largest `MINIMAX_RPM`. */
 export const REQUESTS_PER_MINUTE_MAX = 10_000;
 
-/** The window over which requests are counted, in milliseconds: a second more than MiniMax's minute, because requests travel at different speeds. */
-export const PACING_WINDOW_MS = 61_000;
+/**
+ * The window over which requests are counted, in milliseconds: a second more than MiniMax's minute, because requests
+ * travel at different speeds.
+ */
+export const RATE_LIMIT_WINDOW_MS = 61_000;
 
 /** Longest line of JSON-RPC, in bytes: room for the largest references in base64 and all the rest. */
 export const LINE_MAX_BYTES = 72_000_000;
@@ -110,7 +118,10 @@ const TRY_LATER = "This is a passing fault at MiniMax: call again in a minute.";
 const CHECK_KEY =
   "Check MINIMAX_API_KEY. A wrong key and a key of the other region look the same: a key from platform.minimax.io works only with MINIMAX_API_HOST=global, a key from platform.minimaxi.com (mainland China) only with MINIMAX_API_HOST=cn.";
 
-/** Every status code the server knows: the single source for retry decisions, hints and the README's table. Source: MiniMax error code page and live answers. */
+/**
+ * Every status code the server knows: the single source for retry decisions, hints and the README's table. Source:
+ * MiniMax error code page and live answers.
+ */
 export const API_CODES: Readonly<Record<number, ApiCode>> = {
   1000: { meaning: "unknown error", outcome: "transient", recovery: TRY_LATER },
   1001: {

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { API_CODES } from "./constants.ts";
 import {
-  BudgetSpentError,
   ConfigurationError,
   ConnectionError,
+  DeadlineExceededError,
   EmptyResponseError,
-  GaveUpError,
   HttpError,
   ImageError,
   MiniMaxApiError,
   OutputDirectoryError,
-  PacingError,
-  ReferenceError,
-  ServerError,
+  QueueTimeoutError,
+  RetriesExhaustedError,
+  SubjectReferenceError,
   UnknownOutcomeError,
+  UserFacingError,
 } from "./errors.ts";
 
 const CODES = [
@@ -25,30 +25,30 @@ const HOST = "api.minimax.io";
 
 describe("every error of this server", () => {
   const cause = new Error("the cause");
-  const errors: readonly (readonly [string, ServerError])[] = [
-    ["ServerError", new ServerError("It failed.")],
+  const errors: readonly (readonly [string, UserFacingError])[] = [
+    ["UserFacingError", new UserFacingError("It failed.")],
     ["ConfigurationError", new ConfigurationError("It failed.")],
     ["OutputDirectoryError", new OutputDirectoryError("It failed.")],
-    ["ReferenceError", new ReferenceError("It failed.")],
+    ["SubjectReferenceError", new SubjectReferenceError("It failed.")],
     ["ImageError", new ImageError("It failed.")],
-    ["BudgetSpentError", new BudgetSpentError(230_000)],
+    ["DeadlineExceededError", new DeadlineExceededError(230_000)],
     ["MiniMaxApiError", new MiniMaxApiError(1008, "insufficient balance", {})],
     ["HttpError", new HttpError(404, { host: HOST })],
     ["ConnectionError", new ConnectionError(HOST, "ECONNREFUSED")],
     ["UnknownOutcomeError", new UnknownOutcomeError("it was cut off")],
     ["EmptyResponseError", new EmptyResponseError("1", undefined)],
-    ["PacingError", new PacingError(61_000)],
-    ["GaveUpError", new GaveUpError(new ServerError("It failed."), 4)],
+    ["QueueTimeoutError", new QueueTimeoutError(61_000)],
+    ["RetriesExhaustedError", new RetriesExhaustedError(new UserFacingError("It failed."), 4)],
   ];
 
-  test.each(errors)("%s is a ServerError, goes by its name and says a whole sentence", (name, error) => {
-    expect(error).toBeInstanceOf(ServerError);
+  test.each(errors)("%s is a UserFacingError, goes by its name and says a whole sentence", (name, error) => {
+    expect(error).toBeInstanceOf(UserFacingError);
     expect(error.name).toBe(name);
     expect(error.message).toMatch(/^\S.*\.$/);
   });
 
   test.each([
-    new ServerError("It failed.", {}, { cause }),
+    new UserFacingError("It failed.", {}, { cause }),
     new ImageError("It failed.", {}, { cause }),
     new ConnectionError(HOST, "ECONNREFUSED", { cause }),
     new UnknownOutcomeError("it was cut off", {}, { cause }),
@@ -67,51 +67,51 @@ describe("MiniMaxApiError", () => {
 
     expect(error.message).toContain(API_CODES[code]?.meaning);
     expect(error.message).toContain('"what MiniMax said"');
-    expect(error.facts).toMatchObject({ statusCode: code, traceId: "trace-1" });
-    expect(error.facts.recovery).toMatch(/\.$/);
+    expect(error.details).toMatchObject({ statusCode: code, traceId: "trace-1" });
+    expect(error.details.recovery).toMatch(/\.$/);
   });
 
   test.each([1004, 2049])("code %i hints at the region of the key", (code) => {
-    const { recovery } = new MiniMaxApiError(code, "", {}).facts;
+    const { recovery } = new MiniMaxApiError(code, "", {}).details;
 
     expect(recovery).toContain("MINIMAX_API_KEY");
     expect(recovery).toMatch(/MINIMAX_API_HOST=global.*MINIMAX_API_HOST=cn/);
   });
 
   test.each(REPEATED_SOON)("code %i may be repeated soon", (code) => {
-    expect(new MiniMaxApiError(code, "", {}).facts.repeatAfterMs).toBe(0);
+    expect(new MiniMaxApiError(code, "", {}).details.retryAfterMs).toBe(0);
   });
 
   test("a rate limit is repeated after a minute, a growth limit after half a minute", () => {
-    expect(new MiniMaxApiError(1002, "", {}).facts.repeatAfterMs).toBe(60_000);
-    expect(new MiniMaxApiError(2045, "", {}).facts.repeatAfterMs).toBe(30_000);
+    expect(new MiniMaxApiError(1002, "", {}).details.retryAfterMs).toBe(60_000);
+    expect(new MiniMaxApiError(2045, "", {}).details.retryAfterMs).toBe(30_000);
   });
 
   test.each(NEVER_REPEATED)("code %i is never repeated, whatever the HTTP answer asked for", (code) => {
-    const { repeatAfterMs } = new MiniMaxApiError(code, "", { retryAfterMs: 1000, transient: true }).facts;
+    const { retryAfterMs } = new MiniMaxApiError(code, "", { retryAfterMs: 1000, transient: true }).details;
 
-    expect(repeatAfterMs).toBeUndefined();
+    expect(retryAfterMs).toBeUndefined();
   });
 
   test("Retry-After makes a wait longer, never shorter", () => {
-    expect(new MiniMaxApiError(1000, "", { retryAfterMs: 7000 }).facts.repeatAfterMs).toBe(7000);
-    expect(new MiniMaxApiError(1002, "", { retryAfterMs: 90_000 }).facts.repeatAfterMs).toBe(90_000);
-    expect(new MiniMaxApiError(1002, "", { retryAfterMs: 7000 }).facts.repeatAfterMs).toBe(60_000);
+    expect(new MiniMaxApiError(1000, "", { retryAfterMs: 7000 }).details.retryAfterMs).toBe(7000);
+    expect(new MiniMaxApiError(1002, "", { retryAfterMs: 90_000 }).details.retryAfterMs).toBe(90_000);
+    expect(new MiniMaxApiError(1002, "", { retryAfterMs: 7000 }).details.retryAfterMs).toBe(60_000);
   });
 
   test("an unknown code is repeated only when its HTTP status allows it", () => {
-    expect(new MiniMaxApiError(9999, "", {}).facts.repeatAfterMs).toBeUndefined();
-    expect(new MiniMaxApiError(9999, "", { retryAfterMs: 5000 }).facts.repeatAfterMs).toBeUndefined();
-    expect(new MiniMaxApiError(9999, "", { transient: true }).facts.repeatAfterMs).toBe(0);
-    expect(new MiniMaxApiError(9999, "", { transient: true, retryAfterMs: 5000 }).facts.repeatAfterMs).toBe(5000);
+    expect(new MiniMaxApiError(9999, "", {}).details.retryAfterMs).toBeUndefined();
+    expect(new MiniMaxApiError(9999, "", { retryAfterMs: 5000 }).details.retryAfterMs).toBeUndefined();
+    expect(new MiniMaxApiError(9999, "", { transient: true }).details.retryAfterMs).toBe(0);
+    expect(new MiniMaxApiError(9999, "", { transient: true, retryAfterMs: 5000 }).details.retryAfterMs).toBe(5000);
   });
 
   test("an unknown code is named as unknown and brings no invented hint", () => {
     const error = new MiniMaxApiError(9999, "new trouble", {});
 
     expect(error.message).toBe('MiniMax refused the request: unknown code ("new trouble").');
-    expect(error.facts).toMatchObject({ statusCode: 9999 });
-    expect(error.facts.recovery).toBeUndefined();
+    expect(error.details).toMatchObject({ statusCode: 9999 });
+    expect(error.details.recovery).toBeUndefined();
   });
 
   test("a refusal without words leaves no empty quotation", () => {
@@ -121,99 +121,99 @@ describe("MiniMaxApiError", () => {
 
 describe("HttpError", () => {
   test.each([408, 429, 500, 502, 503])("HTTP %i may be repeated, not before Retry-After", (status) => {
-    expect(new HttpError(status, { host: HOST }).facts.repeatAfterMs).toBe(0);
-    expect(new HttpError(status, { host: HOST, retryAfterMs: 3000 }).facts.repeatAfterMs).toBe(3000);
+    expect(new HttpError(status, { host: HOST }).details.retryAfterMs).toBe(0);
+    expect(new HttpError(status, { host: HOST, retryAfterMs: 3000 }).details.retryAfterMs).toBe(3000);
   });
 
   test.each([301, 400, 401, 403, 404, 413, 422])("HTTP %i is not repeated", (status) => {
-    expect(new HttpError(status, { host: HOST, retryAfterMs: 3000 }).facts.repeatAfterMs).toBeUndefined();
+    expect(new HttpError(status, { host: HOST, retryAfterMs: 3000 }).details.retryAfterMs).toBeUndefined();
   });
 
   test("names the host, the status and the trace, and does not pass the status off as MiniMax's code", () => {
     const error = new HttpError(404, { host: HOST, traceId: "trace-1" });
 
     expect(error.message).toBe("api.minimax.io answered HTTP 404 instead of an image.");
-    expect(error.facts.recovery).toContain("MINIMAX_API_HOST");
-    expect(error.facts.traceId).toBe("trace-1");
-    expect(error.facts.statusCode).toBeUndefined();
+    expect(error.details.recovery).toContain("MINIMAX_API_HOST");
+    expect(error.details.traceId).toBe("trace-1");
+    expect(error.details.statusCode).toBeUndefined();
   });
 });
 
 describe("what can be done about an HTTP error", () => {
   test.each([401, 403])("HTTP %i points at the key", (status) => {
-    expect(new HttpError(status, { host: HOST }).facts.recovery).toBe(API_CODES[1004]?.recovery);
+    expect(new HttpError(status, { host: HOST }).details.recovery).toBe(API_CODES[1004]?.recovery);
   });
 
   test.each([408, 429, 500, 502, 503])("HTTP %i is to be waited out, because the host is the right one", (status) => {
-    const { recovery } = new HttpError(status, { host: HOST }).facts;
+    const { recovery } = new HttpError(status, { host: HOST }).details;
 
     expect(recovery).toContain("call again in a minute");
     expect(recovery).not.toContain("MINIMAX_API_HOST");
   });
 
   test.each([301, 400, 404, 422])("HTTP %i points at the host", (status) => {
-    expect(new HttpError(status, { host: HOST }).facts.recovery).toContain("Check MINIMAX_API_HOST");
+    expect(new HttpError(status, { host: HOST }).details.recovery).toContain("Check MINIMAX_API_HOST");
   });
 });
 
 describe("what the person is told about money", () => {
   test("a request that was not sent cost nothing and may be repeated", () => {
-    const { message, facts } = new ConnectionError(HOST, "ECONNREFUSED");
+    const { message, details } = new ConnectionError(HOST, "ECONNREFUSED");
 
     expect(message).toBe("Could not connect to api.minimax.io (ECONNREFUSED).");
-    expect(facts.recovery).toContain("Nothing was sent or billed");
-    expect(facts.repeatAfterMs).toBe(0);
+    expect(details.recovery).toContain("Nothing was sent or billed");
+    expect(details.retryAfterMs).toBe(0);
   });
 
   test("a request whose answer never came may have been billed and is not repeated", () => {
-    const { message, facts } = new UnknownOutcomeError("the connection broke", {
+    const { message, details } = new UnknownOutcomeError("the connection broke", {
       statusCode: 1001,
       traceId: "trace-1",
     });
 
     expect(message).toContain("the connection broke");
     expect(message).toContain("may have been made and billed");
-    expect(facts.recovery).toContain("your choice");
-    expect(facts.repeatAfterMs).toBeUndefined();
-    expect(facts).toMatchObject({ statusCode: 1001, traceId: "trace-1" });
+    expect(details.recovery).toContain("your choice");
+    expect(details.retryAfterMs).toBeUndefined();
+    expect(details).toMatchObject({ statusCode: 1001, traceId: "trace-1" });
   });
 
   test("a call that ran out of time while it waited cost nothing", () => {
-    const { message, facts } = new BudgetSpentError(230_000);
+    const { message, details } = new DeadlineExceededError(230_000);
 
     expect(message).toContain("230 s");
-    expect(facts.recovery).toContain("Nothing was made or billed");
-    expect(facts.recovery).toContain("MINIMAX_TIMEOUT_MS");
-    expect(facts.repeatAfterMs).toBeUndefined();
+    expect(details.recovery).toContain("Nothing was made or billed");
+    expect(details.recovery).toContain("MINIMAX_TIMEOUT_MS");
+    expect(details.retryAfterMs).toBeUndefined();
   });
 });
 
 describe("what was refused before anything was sent", () => {
   test("says what may stand in for a reference that was refused", () => {
-    const { recovery } = new ReferenceError("subject_reference[0]: no.").facts;
+    const { recovery } = new SubjectReferenceError("subject_reference[0]: no.").details;
 
     expect(recovery).toContain("No request was made");
     expect(recovery).toContain("MINIMAX_REFERENCE_DIRS");
   });
 
   test("says when the turn of a crowded out request would have come, and what makes room", () => {
-    const { message, facts } = new PacingError(61_000);
+    const { message, details } = new QueueTimeoutError(61_000);
 
     expect(message).toContain("turn would come in 61 s");
-    expect(facts.recovery).toContain("Nothing was sent or billed");
-    expect(facts.recovery).toContain("MINIMAX_RPM");
-    expect(facts.repeatAfterMs).toBeUndefined();
+    expect(details.recovery).toContain("Nothing was sent or billed");
+    expect(details.recovery).toContain("MINIMAX_RPM");
+    expect(details.retryAfterMs).toBeUndefined();
   });
 });
 
 describe("EmptyResponseError", () => {
   test("says how many images were withheld, under a code of this server's own", () => {
-    const { message, facts } = new EmptyResponseError("3", "trace-1");
+    const { message, details } = new EmptyResponseError("3", "trace-1");
 
     expect(message).toContain("withheld 3");
-    expect(facts).toMatchObject({ statusCode: "EMPTY_RESPONSE", traceId: "trace-1" });
-    expect(facts.recovery).toContain("reword the prompt");
-    expect(facts.repeatAfterMs).toBeUndefined();
+    expect(details).toMatchObject({ statusCode: "EMPTY_RESPONSE", traceId: "trace-1" });
+    expect(details.recovery).toContain("reword the prompt");
+    expect(details.retryAfterMs).toBeUndefined();
   });
 
   test("says nothing of withheld images when MiniMax does not", () => {
@@ -223,22 +223,22 @@ describe("EmptyResponseError", () => {
   });
 });
 
-describe("GaveUpError", () => {
+describe("RetriesExhaustedError", () => {
   const refusal = new MiniMaxApiError(1002, "rate limit exceeded(RPM)", { traceId: "trace-1" });
 
   test("says what happened last and how often it was tried", () => {
-    expect(new GaveUpError(refusal, 4).message).toBe(`${refusal.message} Tried 4 times.`);
+    expect(new RetriesExhaustedError(refusal, 4).message).toBe(`${refusal.message} Tried 4 times.`);
   });
 
   test("says when the next try would have been when there was no time for it", () => {
-    expect(new GaveUpError(refusal, 2, 61_500).message).toContain("The next try would have been in 62 s");
+    expect(new RetriesExhaustedError(refusal, 2, 61_500).message).toContain("The next try would have been in 62 s");
   });
 
   test("keeps code, hint, trace and cause, and is not repeated itself", () => {
-    const error = new GaveUpError(refusal, 4);
+    const error = new RetriesExhaustedError(refusal, 4);
 
-    expect(error.facts).toMatchObject({ statusCode: 1002, traceId: "trace-1", recovery: refusal.facts.recovery });
-    expect(error.facts.repeatAfterMs).toBeUndefined();
+    expect(error.details).toMatchObject({ statusCode: 1002, traceId: "trace-1", recovery: refusal.details.recovery });
+    expect(error.details.retryAfterMs).toBeUndefined();
     expect(error.cause).toBe(refusal);
   });
 });

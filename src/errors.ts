@@ -1,8 +1,8 @@
 import { API_CODES, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
-import { seconds } from "./text.ts";
+import { formatSeconds } from "./text.ts";
 
 /** What an error carries beside its sentence. */
-export interface ErrorFacts {
+export interface ErrorDetails {
   /** MiniMax's `base_resp.status_code`, or this server's own `EMPTY_RESPONSE`. */
   readonly statusCode?: number | "EMPTY_RESPONSE" | undefined;
   /** Upstream's trace id, for MiniMax support. */
@@ -10,16 +10,19 @@ export interface ErrorFacts {
   /** What the person or the model can do. */
   readonly recovery?: string | undefined;
   /** Least wait in milliseconds before the same thing may be tried again; absent when it must not be. */
-  readonly repeatAfterMs?: number | undefined;
+  readonly retryAfterMs?: number | undefined;
 }
 
-/** Every failure whose sentence was written for the person who reads it. Anything else that is thrown is a defect, and its text stays inside. */
-export class ServerError extends Error {
-  override readonly name: string = "ServerError";
+/**
+ * Every failure whose sentence was written for the person who reads it. Anything else that is thrown is a defect, and
+ * its text stays inside.
+ */
+export class UserFacingError extends Error {
+  override readonly name: string = "UserFacingError";
 
   constructor(
     message: string,
-    readonly facts: ErrorFacts = {},
+    readonly details: ErrorDetails = {},
     options?: ErrorOptions,
   ) {
     super(message, options);
@@ -27,18 +30,18 @@ export class ServerError extends Error {
 }
 
 /** The environment cannot be used; the message names every bad variable, a line each. */
-export class ConfigurationError extends ServerError {
+export class ConfigurationError extends UserFacingError {
   override readonly name = "ConfigurationError";
 }
 
 /** The directory asked for may not or cannot be written. Nothing has been sent. */
-export class OutputDirectoryError extends ServerError {
+export class OutputDirectoryError extends UserFacingError {
   override readonly name = "OutputDirectoryError";
 }
 
 /** A subject reference that may not be read or that MiniMax would not take. Nothing has been sent. */
-export class ReferenceError extends ServerError {
-  override readonly name = "ReferenceError";
+export class SubjectReferenceError extends UserFacingError {
+  override readonly name = "SubjectReferenceError";
 
   constructor(message: string) {
     super(message, {
@@ -49,29 +52,30 @@ export class ReferenceError extends ServerError {
 }
 
 /** One image could not be fetched, read or written; the others are not touched by it. */
-export class ImageError extends ServerError {
+export class ImageError extends UserFacingError {
   override readonly name = "ImageError";
 }
 
 /** The call's time is used up. */
-export class BudgetSpentError extends ServerError {
-  override readonly name = "BudgetSpentError";
+export class DeadlineExceededError extends UserFacingError {
+  override readonly name = "DeadlineExceededError";
 
   constructor(readonly budgetMs: number) {
-    super(`The call used up its ${seconds(budgetMs)}.`, {
+    super(`The call used up its ${formatSeconds(budgetMs)}.`, {
       recovery: "Nothing was made or billed. Call again later, or give calls more time with MINIMAX_TIMEOUT_MS.",
     });
   }
 }
 
 /** MiniMax answered and said no. `statusCode` is its `base_resp.status_code`, not an HTTP status. */
-export class MiniMaxApiError extends ServerError {
+export class MiniMaxApiError extends UserFacingError {
   override readonly name = "MiniMaxApiError";
 
   /**
    * @param statusCode - known codes bring their meaning, hint and retry rule from `API_CODES`
    * @param statusMessage - upstream's words, already bounded and without secrets
-   * @param answer - `hint` is added to the code's own; `retryAfterMs` is what `Retry-After` asked for; `transient` says whether a code that is not in the table may be repeated
+   * @param answer - `hint` is added to the code's own; `retryAfterMs` is what `Retry-After` asked for; `transient` says
+   *   whether a code that is not in the table may be repeated
    */
   constructor(
     statusCode: number,
@@ -91,14 +95,14 @@ export class MiniMaxApiError extends ServerError {
         statusCode,
         traceId,
         recovery: known === undefined ? undefined : `${known.recovery}${hint}`,
-        repeatAfterMs: repeatable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
+        retryAfterMs: repeatable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
       },
     );
   }
 }
 
 /** The host answered with an HTTP error and no MiniMax code. */
-export class HttpError extends ServerError {
+export class HttpError extends UserFacingError {
   override readonly name = "HttpError";
 
   constructor(
@@ -109,46 +113,49 @@ export class HttpError extends ServerError {
       retryAfterMs = 0,
     }: { host: string; traceId?: string | undefined; retryAfterMs?: number | undefined },
   ) {
-    super(`${host} answered HTTP ${String(status)} instead of an image.`, {
+    super(`${host} answered HTTP ${status} instead of an image.`, {
       traceId,
       recovery: recoveryFromStatus(status),
-      repeatAfterMs: TRANSIENT_HTTP_STATUSES.has(status) ? retryAfterMs : undefined,
+      retryAfterMs: TRANSIENT_HTTP_STATUSES.has(status) ? retryAfterMs : undefined,
     });
   }
 }
 
 /** No connection came about, so nothing was sent. */
-export class ConnectionError extends ServerError {
+export class ConnectionError extends UserFacingError {
   override readonly name = "ConnectionError";
 
   constructor(host: string, reason: string, options?: ErrorOptions) {
     super(
       `Could not connect to ${host} (${reason}).`,
-      { recovery: "Nothing was sent or billed. Check the network connection, and MINIMAX_API_HOST.", repeatAfterMs: 0 },
+      { recovery: "Nothing was sent or billed. Check the network connection, and MINIMAX_API_HOST.", retryAfterMs: 0 },
       options,
     );
   }
 }
 
-/** The request was sent and its answer never came whole: it is not repeated, because the images may exist and have been billed. */
-export class UnknownOutcomeError extends ServerError {
+/**
+ * The request was sent and its answer never came whole: it is not repeated, because the images may exist and have been
+ * billed.
+ */
+export class UnknownOutcomeError extends UserFacingError {
   override readonly name = "UnknownOutcomeError";
 
   constructor(
     whatHappened: string,
-    { recovery, ...facts }: Pick<ErrorFacts, "statusCode" | "traceId" | "recovery"> = {},
+    { recovery, ...details }: Pick<ErrorDetails, "statusCode" | "traceId" | "recovery"> = {},
     options?: ErrorOptions,
   ) {
     super(
       `The request was sent, but ${whatHappened}. The images may have been made and billed, so it was not repeated.`,
-      { ...facts, recovery: recovery ?? "Calling again is your choice: it may be billed a second time." },
+      { ...details, recovery: recovery ?? "Calling again is your choice: it may be billed a second time." },
       options,
     );
   }
 }
 
 /** MiniMax reported success and delivered no image. */
-export class EmptyResponseError extends ServerError {
+export class EmptyResponseError extends UserFacingError {
   override readonly name = "EmptyResponseError";
 
   /** @param withheld - how many images MiniMax says it withheld, as it says it */
@@ -166,13 +173,13 @@ export class EmptyResponseError extends ServerError {
 }
 
 /** This process may not send another request in time. */
-export class PacingError extends ServerError {
-  override readonly name = "PacingError";
+export class QueueTimeoutError extends UserFacingError {
+  override readonly name = "QueueTimeoutError";
 
   /** @param turnInMs - how long the call would have had to wait for its turn */
   constructor(turnInMs: number) {
     super(
-      `Too many requests are waiting: this one's turn would come in ${seconds(turnInMs)}, past the time this call may take.`,
+      `Too many requests are waiting: this one's turn would come in ${formatSeconds(turnInMs)}, past the time this call may take.`,
       {
         recovery:
           "Nothing was sent or billed. Call again later, ask for several pictures with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.",
@@ -181,17 +188,20 @@ export class PacingError extends ServerError {
   }
 }
 
-/** A repeatable failure that was not repeated any more: all tries are used up, or the next one would not fit into the call's time. */
-export class GaveUpError extends ServerError {
-  override readonly name = "GaveUpError";
+/**
+ * A repeatable failure that was not repeated any more: all tries are used up, or the next one would not fit into the
+ * call's time.
+ */
+export class RetriesExhaustedError extends UserFacingError {
+  override readonly name = "RetriesExhaustedError";
 
   /** @param nextWaitMs - how long the wait would have been that was not begun; absent when the tries were used up */
-  constructor(cause: ServerError, tries: number, nextWaitMs?: number) {
+  constructor(cause: UserFacingError, tries: number, nextWaitMs?: number) {
     super(
       nextWaitMs === undefined
-        ? `${cause.message} Tried ${String(tries)} times.`
-        : `${cause.message} The next try would have been in ${seconds(nextWaitMs)}, past the time this call may take.`,
-      { statusCode: cause.facts.statusCode, traceId: cause.facts.traceId, recovery: cause.facts.recovery },
+        ? `${cause.message} Tried ${tries} times.`
+        : `${cause.message} The next try would have been in ${formatSeconds(nextWaitMs)}, past the time this call may take.`,
+      { statusCode: cause.details.statusCode, traceId: cause.details.traceId, recovery: cause.details.recovery },
       { cause },
     );
   }

@@ -1,19 +1,19 @@
-import type { Call } from "./timing/call.ts";
 import type { MiniMaxClient } from "./client.ts";
 import { INLINE_MAX_BYTES } from "./constants.ts";
-import { BudgetSpentError, ServerError } from "./errors.ts";
-import type { GeneratedImage, Generation } from "./minimax/reply.ts";
-import { retry, type Timing } from "./timing/retry.ts";
+import { DeadlineExceededError, UserFacingError } from "./errors.ts";
+import type { GeneratedImage, GenerationResult } from "./minimax/reply.ts";
 import { toRequest } from "./minimax/request.ts";
 import type { SavedImage, ToolInput } from "./schemas.ts";
 import { messageOf, plural } from "./text.ts";
-import { givenStems, promptStems } from "./utils/file-names.ts";
+import type { Call } from "./timing/call.ts";
+import { retry, type Timing } from "./timing/retry.ts";
+import { numberedNames, promptNames } from "./utils/file-names.ts";
 import { type InlineImage, readInlineImages } from "./utils/inline-images.ts";
 import { assertWritable, type OutputRoot, resolveOutputDirectory } from "./utils/output-directory.ts";
 import { saveImage } from "./utils/save-image.ts";
 
 /** What a call needs from the process it runs in. */
-export interface Surroundings {
+export interface Dependencies {
   readonly client: MiniMaxClient;
   readonly timing: Timing;
   readonly outputRoot: OutputRoot;
@@ -31,7 +31,7 @@ type ImageOutcome =
 /** What one call came to. */
 export interface CallResult {
   readonly input: ToolInput;
-  readonly generation: Generation;
+  readonly generation: GenerationResult;
   /** One entry an image, in MiniMax's order. */
   readonly outcomes: readonly ImageOutcome[];
   /** The saved ones among the outcomes. */
@@ -45,24 +45,24 @@ export interface CallResult {
 /**
  * The whole job: directory, request, files. Everything that can be refused is refused before the request is sent.
  *
- * @throws ServerError with a sentence for the person; the signal's reason when the call is cancelled
+ * @throws UserFacingError with a sentence for the person; the signal's reason when the call is cancelled
  */
-export async function generateAndSave(input: ToolInput, surroundings: Surroundings, call: Call): Promise<CallResult> {
-  const place = surroundings.client.joinQueue();
+export async function generateAndSave(input: ToolInput, dependencies: Dependencies, call: Call): Promise<CallResult> {
+  const place = dependencies.client.joinQueue();
   try {
     call.onActivity(() => "checking the request");
     const request = await toRequest(input, {
-      base: surroundings.outputRoot.base,
-      directories: surroundings.referenceDirectories,
-      homeDirectory: surroundings.homeDirectory,
+      base: dependencies.outputRoot.base,
+      directories: dependencies.referenceDirectories,
+      homeDirectory: dependencies.homeDirectory,
     });
-    await assertWritable(await directoryFor(input, surroundings, call), call.cancelled);
+    await assertWritable(await directoryFor(input, dependencies, call), call.cancelSignal);
     call.signal.throwIfAborted();
-    const generation = await surroundings.client.generateImages(request, place, call);
-    const outcomes = await saveAll(generation.images, input, surroundings, call);
+    const generation = await dependencies.client.generateImages(request, place, call);
+    const outcomes = await saveAll(generation.images, input, dependencies, call);
     const saved = outcomes.flatMap((outcome) => ("saved" in outcome ? [outcome.saved] : []));
     const inline = input.return_images ? await readInlineImages(saved, INLINE_MAX_BYTES) : [];
-    const notice = input.output_dir === undefined ? surroundings.outputRoot.notice : undefined;
+    const notice = input.output_dir === undefined ? dependencies.outputRoot.notice : undefined;
     return { input, generation, outcomes, saved, inline, notice };
   } finally {
     place.leave();
@@ -71,41 +71,44 @@ export async function generateAndSave(input: ToolInput, surroundings: Surroundin
 
 function directoryFor(
   { output_dir }: ToolInput,
-  { outputRoot, homeDirectory }: Surroundings,
-  { cancelled }: Call,
+  { outputRoot, homeDirectory }: Dependencies,
+  { cancelSignal }: Call,
 ): Promise<string> {
-  return resolveOutputDirectory(output_dir, outputRoot, homeDirectory, cancelled);
+  return resolveOutputDirectory(output_dir, outputRoot, homeDirectory, cancelSignal);
 }
 
-/** Saves all at once, and is over only when every image is saved or cleaned up. The directory is resolved anew: since it was proved, MiniMax has drawn for a while, and it may be gone or lead elsewhere. */
+/**
+ * Saves all at once, and is over only when every image is saved or cleaned up. The directory is resolved anew: since it
+ * was proved, MiniMax has drawn for a while, and it may be gone or lead elsewhere.
+ */
 async function saveAll(
   images: readonly GeneratedImage[],
   input: ToolInput,
-  surroundings: Surroundings,
+  dependencies: Dependencies,
   call: Call,
 ): Promise<ImageOutcome[]> {
   const verb = images.some((image) => "link" in image) ? "downloading" : "saving";
   let done = 0;
-  call.onActivity(() => `${verb} ${plural(images.length, "image")}, ${String(done)} done`);
-  const stemsOf =
+  call.onActivity(() => `${verb} ${plural(images.length, "image")}, ${done} done`);
+  const nextNameOf =
     input.filename === undefined
-      ? promptStems(input.prompt, surroundings.timing.clock.unixMs())
-      : givenStems(input.filename, images.length);
-  const directory = directoryFor(input, surroundings, call);
+      ? promptNames(input.prompt, dependencies.timing.clock.unixMs())
+      : numberedNames(input.filename, images.length);
+  const directory = directoryFor(input, dependencies, call);
   const saveOne = async (image: GeneratedImage, index: number): Promise<SavedImage> => {
-    const destination = { directory: await directory, nextStem: stemsOf(index) };
+    const destination = { directory: await directory, nextBaseName: nextNameOf(index) };
     const attempt = (): Promise<SavedImage> =>
-      saveImage(surroundings.client.readImage(image, call.signal), destination, call.cancelled);
-    const saved = await retry(attempt, surroundings.timing, { ...call, onWait: () => undefined });
+      saveImage(dependencies.client.readImage(image, call.signal), destination, call.cancelSignal);
+    const saved = await retry(attempt, dependencies.timing, { ...call, onWait: () => undefined });
     done += 1;
     return saved;
   };
   const settled = await Promise.allSettled(
     images.map((image, position) =>
-      outcomeOf(position + 1, saveOne(image, position + 1), call.cancelled, surroundings.log),
+      outcomeOf(position + 1, saveOne(image, position + 1), call.cancelSignal, dependencies.log),
     ),
   );
-  call.cancelled.throwIfAborted();
+  call.cancelSignal.throwIfAborted();
   return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }
 
@@ -113,15 +116,17 @@ async function saveAll(
 async function outcomeOf(
   index: number,
   saving: Promise<SavedImage>,
-  cancelled: AbortSignal,
+  cancelSignal: AbortSignal,
   log: (line: string) => void,
 ): Promise<ImageOutcome> {
   try {
     return { index, saved: await saving };
   } catch (error) {
-    cancelled.throwIfAborted();
-    if (error instanceof BudgetSpentError) return { index, failure: `${error.message} It was not downloaded in time.` };
-    if (error instanceof ServerError) return { index, failure: error.message };
+    cancelSignal.throwIfAborted();
+    if (error instanceof DeadlineExceededError) {
+      return { index, failure: `${error.message} It was not downloaded in time.` };
+    }
+    if (error instanceof UserFacingError) return { index, failure: error.message };
     log(`Unexpected error: ${messageOf(error)}`);
     return { index, failure: "Something unexpected went wrong while it was saved." };
   }

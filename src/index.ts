@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { homedir } from "node:os";
 import process from "node:process";
+import { run } from "./run.ts";
 import { systemClock } from "./timing/clock.ts";
 import { DEFAULT_POLICY } from "./timing/retry.ts";
-import { run } from "./run.ts";
 
 void run({
   process,

@@ -1,14 +1,17 @@
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { INLINE_MAX_BYTES } from "./constants.ts";
-import { ServerError } from "./errors.ts";
+import { UserFacingError } from "./errors.ts";
 import type { CallResult } from "./generate.ts";
 import { type ToolInput, toolInputSchema, type ToolOutput } from "./schemas.ts";
-import { bounded, plural } from "./text.ts";
+import { plural, truncate } from "./text.ts";
 
 const WARNED_KEYS_MAX = 10;
 const UNEXPECTED = "Something unexpected went wrong inside this server; its log (stderr) has the details.";
 
-/** Renders what a call came to. When no image at all could be saved the result is an error that still carries every fact. */
+/**
+ * Renders what a call came to. When no image at all could be saved the result is an error that still carries every
+ * fact.
+ */
 export function toResult(result: CallResult): CallToolResult {
   const output = toOutput(result);
   const text = describe(output);
@@ -17,20 +20,23 @@ export function toResult(result: CallResult): CallToolResult {
   return { content: [{ type: "text", text }, ...pictures], structuredContent: { ...output } };
 }
 
-/** Renders a failure. The text of anything but a `ServerError` stays inside: it was not written for the person and may hold anything. */
+/**
+ * Renders a failure. The text of anything but a `UserFacingError` stays inside: it was not written for the person and
+ * may hold anything.
+ */
 export function toErrorResult(error: unknown): CallToolResult {
   return {
-    content: [{ type: "text", text: error instanceof ServerError ? describeError(error) : UNEXPECTED }],
+    content: [{ type: "text", text: error instanceof UserFacingError ? describeError(error) : UNEXPECTED }],
     isError: true,
   };
 }
 
-function describeError({ message, facts }: ServerError): string {
+function describeError({ message, details }: UserFacingError): string {
   return [
     message,
-    facts.statusCode === undefined ? "" : `Status code: ${String(facts.statusCode)}`,
-    facts.recovery === undefined ? "" : `Recovery: ${facts.recovery}`,
-    facts.traceId === undefined ? "" : `Trace id: ${facts.traceId}`,
+    details.statusCode === undefined ? "" : `Status code: ${details.statusCode}`,
+    details.recovery === undefined ? "" : `Recovery: ${details.recovery}`,
+    details.traceId === undefined ? "" : `Trace id: ${details.traceId}`,
   ]
     .filter((line) => line !== "")
     .join("\n");
@@ -63,10 +69,10 @@ function warningsOf({ input, generation, outcomes, saved, inline, notice }: Call
     ignoredKeys(input),
     outcomes.length >= input.n
       ? ""
-      : `MiniMax returned ${plural(outcomes.length, "image")} of the ${String(input.n)} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`,
+      : `MiniMax returned ${plural(outcomes.length, "image")} of the ${input.n} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`,
     leftOut === 0
       ? ""
-      : `${plural(leftOut, "saved image")} not shown inline, because all of them together may have at most ${String(INLINE_MAX_BYTES)} bytes: ${saved
+      : `${plural(leftOut, "saved image")} not shown inline, because all of them together may have at most ${INLINE_MAX_BYTES} bytes: ${saved
           .slice(-leftOut)
           .map(({ path }) => path)
           .join(", ")}`,
@@ -78,22 +84,25 @@ function ignoredKeys(input: ToolInput): string {
   const known = new Set(Object.keys(toolInputSchema.shape));
   const unknown = Object.keys(input).filter((key) => !known.has(key));
   if (unknown.length === 0) return "";
-  const named = unknown.slice(0, WARNED_KEYS_MAX).map((key) => bounded(key, 40));
+  const named = unknown.slice(0, WARNED_KEYS_MAX).map((key) => truncate(key, 40));
   return `Ignored parameters this tool does not have: ${named.join(", ")}${unknown.length > named.length ? ", …" : ""}.`;
 }
 
-/** Says every fact of the output in lines, so that a client that shows only text knows as much as one that shows only the structure. */
+/**
+ * Says every fact of the output in lines, so that a client that shows only text knows as much as one that shows only
+ * the structure.
+ */
 function describe(output: ToolOutput): string {
   return [
-    `Saved ${String(output.saved_count)} of ${plural(output.image_count, "image")}.`,
+    `Saved ${output.saved_count} of ${plural(output.image_count, "image")}.`,
     ...output.images.map(
       ({ path, width, height, bytes, mime_type }) =>
-        `- ${path} (${String(width)}x${String(height)} pixels, ${String(bytes)} bytes, ${mime_type})`,
+        `- ${path} (${width}x${height} pixels, ${bytes} bytes, ${mime_type})`,
     ),
-    ...(output.failures ?? []).map(({ index, error }) => `Image ${String(index)} was not saved: ${error}`),
-    ...(output.image_urls ?? []).map((url, position) => `Link ${String(position + 1)} (expires in 24 h): ${url}`),
+    ...(output.failures ?? []).map(({ index, error }) => `Image ${index} was not saved: ${error}`),
+    ...(output.image_urls ?? []).map((url, position) => `Link ${position + 1} (expires in 24 h): ${url}`),
     ...(output.warnings ?? []).map((warning) => `Warning: ${warning}`),
-    output.seed === undefined ? "" : `Seed: ${String(output.seed)}`,
+    output.seed === undefined ? "" : `Seed: ${output.seed}`,
     `MiniMax counts: ${output.metadata.success_count} succeeded, ${output.metadata.failed_count} failed.`,
     output.id === undefined ? "" : `Request id: ${output.id}`,
   ]

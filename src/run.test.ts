@@ -13,11 +13,11 @@ import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { assertOnlyJsonRpc } from "../test/support/server.ts";
 import { temporaryDirectory } from "../test/support/temporary-directory.ts";
 import { waitFor } from "../test/support/wait-for.ts";
-import { systemClock } from "./timing/clock.ts";
 import { LINE_MAX_BYTES, TOOL_NAME } from "./constants.ts";
-import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 import { run } from "./run.ts";
 import { toolOutputSchema } from "./schemas.ts";
+import { systemClock } from "./timing/clock.ts";
+import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 
 const STARTED = "MiniMax Image MCP server running on stdio\n";
 const TIMING: Timing = { clock: systemClock, random: () => 0.5, policy: DEFAULT_POLICY };

@@ -1,20 +1,20 @@
 import type { Writable } from "node:stream";
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
-import { MiniMaxClient } from "./client.ts";
+import { bufferLines } from "./cli/buffer-lines.ts";
 import { check, type CheckReport } from "./cli/check.ts";
 import { parseCommandLine } from "./cli/command-line.ts";
-import { type Config, type Directories, parseConfig } from "./config.ts";
-import { LINE_MAX_BYTES, PACING_WINDOW_MS } from "./constants.ts";
-import { ConfigurationError } from "./errors.ts";
-import { onEnd, type ProcessLike } from "./cli/shutdown.ts";
-import { completeLines } from "./cli/buffer-lines.ts";
 import { helpText, versionText } from "./cli/help.ts";
-import { Pacer } from "./timing/rate-limiter.ts";
-import { shownProxy, useProxies } from "./cli/proxy.ts";
-import type { Timing } from "./timing/retry.ts";
+import { redactProxy, useProxies } from "./cli/proxy.ts";
+import { onShutdown, type ProcessLike } from "./cli/shutdown.ts";
+import { MiniMaxClient } from "./client.ts";
+import { type Config, type Directories, parseConfig } from "./config.ts";
+import { LINE_MAX_BYTES, RATE_LIMIT_WINDOW_MS } from "./constants.ts";
+import { ConfigurationError } from "./errors.ts";
 import { createServer } from "./server.ts";
-import { messageOf, seconds } from "./text.ts";
+import { formatSeconds, messageOf } from "./text.ts";
+import { RateLimiter } from "./timing/rate-limiter.ts";
+import type { Timing } from "./timing/retry.ts";
 import { chooseOutputRoot, type OutputRoot } from "./utils/output-directory.ts";
 
 const WINDOWS_DIRECTORIES = ["SystemRoot", "ProgramFiles", "ProgramFiles(x86)"];
@@ -33,8 +33,9 @@ export interface Host extends Directories {
 }
 
 /**
- * Does what the command line asks for. Serving means MCP over the host's stdin and stdout until either is gone or a signal comes, and then the
- * end of the process with 0. A host that cannot be served is told why on stderr and ended with 1, unknown arguments with 2.
+ * Does what the command line asks for. Serving means MCP over the host's stdin and stdout until either is gone or a
+ * signal comes, and then the end of the process with 0. A host that cannot be served is told why on stderr and ended
+ * with 1, unknown arguments with 2.
  */
 export async function run(host: Host): Promise<void> {
   const { stdout, stderr } = host.process;
@@ -44,7 +45,7 @@ export async function run(host: Host): Promise<void> {
       await serve(host);
     } else if (command.kind === "check") {
       const report = await runCheck(host);
-      endWith(host, stdout, report.text, report.isGood ? 0 : 1);
+      endWith(host, stdout, report.text, report.ok ? 0 : 1);
     } else if (command.kind === "refuse") {
       endWith(host, stderr, command.message, 2);
     } else {
@@ -71,15 +72,19 @@ async function prepare(host: Host): Promise<{ config: Config; outputRoot: Output
     systemDirectories: WINDOWS_DIRECTORIES.flatMap((name) => host.environment[name] ?? []),
   });
   if (config.proxies !== undefined) await useProxies(config.proxies);
-  const pacer = new Pacer(host.timing.clock, config.requestsPerMinute, PACING_WINDOW_MS);
-  const proxy = config.proxies === undefined ? undefined : shownProxy(config.proxies);
-  return { config, outputRoot, client: new MiniMaxClient(config.apiKey, config.apiHost, host.timing, pacer, proxy) };
+  const rateLimiter = new RateLimiter(host.timing.clock, config.requestsPerMinute, RATE_LIMIT_WINDOW_MS);
+  const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
+  return {
+    config,
+    outputRoot,
+    client: new MiniMaxClient(config.apiKey, config.apiHost, host.timing, rateLimiter, proxy),
+  };
 }
 
 async function runCheck(host: Host): Promise<CheckReport> {
   const { config, outputRoot, client } = await prepare(host);
   const timeUp = new AbortController();
-  const reason = new Error(`no answer within ${seconds(CHECK_LIMIT_MS)}`);
+  const reason = new Error(`no answer within ${formatSeconds(CHECK_LIMIT_MS)}`);
   host.timing.clock.sleep(CHECK_LIMIT_MS, new AbortController().signal).then(
     () => {
       timeUp.abort(reason);
@@ -111,7 +116,7 @@ async function serve(host: Host): Promise<void> {
       },
     );
   };
-  const endOnce = onEnd(host.process, () => {
+  const endOnce = onShutdown(host.process, () => {
     endWithCode(0);
   });
   host.process.on("uncaughtException", (error) => {
@@ -123,7 +128,7 @@ async function serve(host: Host): Promise<void> {
   };
   mcp.server.onclose = endOnce;
   const { stdin, stdout } = host.process;
-  const lines = stdin.pipe(completeLines(LINE_MAX_BYTES));
+  const lines = stdin.pipe(bufferLines(LINE_MAX_BYTES));
   await mcp.connect(new StdioServerTransport(lines, stdout, { maxBufferSize: LINE_MAX_BYTES }));
   log("MiniMax Image MCP server running on stdio");
 }

@@ -18,7 +18,7 @@ const FILE_NAME_RULE =
   'Invalid value: expected a plain file name of at most 60 characters and 120 bytes, without / \\ : * ? " < > |, no dot, dash or space in front, no dot or space at the end, and no Windows device name';
 
 const integerBetween = (minimum: number, maximum: number) => {
-  const error = `Invalid value: expected an integer from ${String(minimum)} to ${String(maximum)}`;
+  const error = `Invalid value: expected an integer from ${minimum} to ${maximum}`;
   return z.int({ error }).min(minimum, { error }).max(maximum, { error });
 };
 
@@ -26,7 +26,7 @@ const prompt = z
   .string()
   .refine((text) => text.trim() !== "", { error: "Invalid value: expected text that is not blank" })
   .refine((text) => codePoints(text).length <= PROMPT_MAX_CHARACTERS, {
-    error: `Invalid value: expected at most ${String(PROMPT_MAX_CHARACTERS)} characters`,
+    error: `Invalid value: expected at most ${PROMPT_MAX_CHARACTERS} characters`,
   })
   .meta({
     minLength: 1,
@@ -43,7 +43,7 @@ const subjectReference = z.object({
 });
 
 const side = integerBetween(SIDE_PIXELS.minimum, SIDE_PIXELS.maximum).multipleOf(SIDE_PIXELS.multipleOf, {
-  error: `Invalid value: expected a multiple of ${String(SIDE_PIXELS.multipleOf)}`,
+  error: `Invalid value: expected a multiple of ${SIDE_PIXELS.multipleOf}`,
 });
 
 const filename = z
@@ -163,7 +163,10 @@ const statusCode = z.union([
 
 const text = z.string().optional().catch(undefined);
 
-/** MiniMax's answer, as live bodies have it: any part may be missing, and an empty array or null stands for an empty object. Unknown fields are ignored. */
+/**
+ * MiniMax's answer, as live bodies have it: any part may be missing, and an empty array or null stands for an empty
+ * object. Unknown fields are ignored.
+ */
 export const upstreamReplySchema = z.object({
   id: text,
   data: z

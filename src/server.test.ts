@@ -13,19 +13,19 @@ import { startServer, textOf } from "../test/support/server.ts";
 import { temporaryDirectory } from "../test/support/temporary-directory.ts";
 import { waitFor } from "../test/support/wait-for.ts";
 import { MiniMaxClient } from "./client.ts";
-import { systemClock } from "./timing/clock.ts";
 import { TOOL_NAME } from "./constants.ts";
-import { Pacer } from "./timing/rate-limiter.ts";
-import type { Generation } from "./minimax/reply.ts";
-import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
+import type { GenerationResult } from "./minimax/reply.ts";
 import { toolOutputSchema } from "./schemas.ts";
 import { createServer } from "./server.ts";
+import { systemClock } from "./timing/clock.ts";
+import { RateLimiter } from "./timing/rate-limiter.ts";
+import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 
 const SECRET = "sk-api-do-not-show";
 const UNEXPECTED = "Something unexpected went wrong inside this server; its log (stderr) has the details.";
 const TIMING: Timing = { clock: systemClock, random: () => 0.5, policy: DEFAULT_POLICY };
 const PICTURE = bigJpeg(2000);
-const MADE: Generation = {
+const MADE: GenerationResult = {
   id: "1",
   images: [{ chunks: [PICTURE] }],
   metadata: { failed_count: "0", success_count: "1" },
@@ -34,11 +34,11 @@ const MADE: Generation = {
 class ClientThat extends MiniMaxClient {
   calls = 0;
 
-  constructor(private readonly generate: (call: { readonly signal: AbortSignal }) => Promise<Generation>) {
-    super(STAND_IN_KEY, "http://127.0.0.1:9", TIMING, new Pacer(systemClock, 0, 60_000));
+  constructor(private readonly generate: (call: { readonly signal: AbortSignal }) => Promise<GenerationResult>) {
+    super(STAND_IN_KEY, "http://127.0.0.1:9", TIMING, new RateLimiter(systemClock, 0, 60_000));
   }
 
-  override generateImages(...[, , call]: Parameters<MiniMaxClient["generateImages"]>): Promise<Generation> {
+  override generateImages(...[, , call]: Parameters<MiniMaxClient["generateImages"]>): Promise<GenerationResult> {
     this.calls += 1;
     return this.generate(call);
   }
@@ -213,7 +213,7 @@ describe("a server settles", () => {
   });
 
   test("when the last of its calls has ended, however they end", async () => {
-    const ends: ((generation: Promise<Generation>) => void)[] = [];
+    const ends: ((generation: Promise<GenerationResult>) => void)[] = [];
     await using server = await connect(() => new Promise((resolve) => ends.push(resolve)));
     const calls = [drawA(server.client), drawA(server.client)];
     await waitFor("the calls", () => ends.length === 2);
@@ -342,7 +342,7 @@ describe("a result", () => {
       const result = await server.generate({ prompt: "a cat", ...unknown });
       return toolOutputSchema.parse(result.structuredContent).warnings;
     };
-    const ten = Array.from({ length: 10 }, (_, index) => `key${String(index)}`);
+    const ten = Array.from({ length: 10 }, (_, index) => `key${index}`);
 
     expect(await warningsFor(ten)).toEqual([`Ignored parameters this tool does not have: ${ten.join(", ")}.`]);
     expect(await warningsFor([...ten, "eleventh"])).toEqual([
@@ -407,7 +407,7 @@ describe("a result", () => {
   });
 });
 
-function untilAborted({ signal }: { readonly signal: AbortSignal }): Promise<Generation> {
+function untilAborted({ signal }: { readonly signal: AbortSignal }): Promise<GenerationResult> {
   return new Promise((_resolve, reject) => {
     signal.addEventListener("abort", () => {
       reject(new Error("aborted in the middle"));

@@ -2,19 +2,19 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import type { CallToolResult, ServerNotification, ServerRequest } from "@modelcontextprotocol/sdk/types.js";
 import { name, version } from "../package.json";
-import { startCall } from "./timing/call.ts";
 import { PROGRESS_INTERVAL_MS, TOOL_NAME } from "./constants.ts";
-import { ServerError } from "./errors.ts";
-import { generateAndSave, type Surroundings } from "./generate.ts";
-import { Progress } from "./timing/progress.ts";
+import { UserFacingError } from "./errors.ts";
+import { type Dependencies, generateAndSave } from "./generate.ts";
 import { toErrorResult, toResult } from "./result.ts";
 import { type ToolInput, toolInputSchema, toolOutputSchema } from "./schemas.ts";
 import { messageOf } from "./text.ts";
+import { startCall } from "./timing/call.ts";
+import { Progress } from "./timing/progress.ts";
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 /** What the server is made of. */
-export interface ServerOptions extends Surroundings {
+export interface ServerOptions extends Dependencies {
   /** Time one call may take in all, in milliseconds. */
   readonly callBudgetMs: number;
 }
@@ -64,7 +64,7 @@ async function runCall(input: ToolInput, extra: Extra, options: ServerOptions): 
   const send = progressSender(extra);
   const progress = send === undefined ? undefined : new Progress(options.timing.clock, PROGRESS_INTERVAL_MS, send);
   const call = startCall({
-    cancelled: extra.signal,
+    cancelSignal: extra.signal,
     clock: options.timing.clock,
     budgetMs: options.callBudgetMs,
     onActivity: (activity) => progress?.enter(activity),
@@ -72,7 +72,9 @@ async function runCall(input: ToolInput, extra: Extra, options: ServerOptions): 
   try {
     return toResult(await generateAndSave(input, options, call));
   } catch (error) {
-    if (!(error instanceof ServerError) && !extra.signal.aborted) options.log(`Unexpected error: ${messageOf(error)}`);
+    if (!(error instanceof UserFacingError) && !extra.signal.aborted) {
+      options.log(`Unexpected error: ${messageOf(error)}`);
+    }
     return toErrorResult(error);
   } finally {
     progress?.stop();

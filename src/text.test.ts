@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { anyText } from "../test/support/any-text.ts";
-import { bounded, codePoints, messageOf, plural, seconds, systemCode } from "./text.ts";
+import { codePoints, formatSeconds, messageOf, plural, systemCode, truncate } from "./text.ts";
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
@@ -16,7 +16,7 @@ describe("seconds", () => {
     [-1, "0 s"],
     [-90_000, "0 s"],
   ])("%d ms are %s", (ms, text) => {
-    expect(seconds(ms)).toBe(text);
+    expect(formatSeconds(ms)).toBe(text);
   });
 });
 
@@ -47,13 +47,13 @@ describe("codePoints", () => {
 
 describe("bounded", () => {
   test("a short line stays as it is", () => {
-    expect(bounded("invalid params, prompt length must be less than 1500")).toBe(
+    expect(truncate("invalid params, prompt length must be less than 1500")).toBe(
       "invalid params, prompt length must be less than 1500",
     );
   });
 
   test("several lines become one, and runs of white space one space", () => {
-    expect(bounded("  one\r\n\ttwo   three\n")).toBe("one two three");
+    expect(truncate("  one\r\n\ttwo   three\n")).toBe("one two three");
   });
 
   test.each([
@@ -63,20 +63,20 @@ describe("bounded", () => {
     ["marks that turn the direction of text", "a\u202eb", "a b"],
     ["invisible characters", "a\u200b\ufeffb", "a b"],
   ])("%s become a space", (_case, text, expected) => {
-    expect(bounded(text)).toBe(expected);
+    expect(truncate(text)).toBe(expected);
   });
 
   test("text of exactly the limit stays whole, one character more is cut and marked", () => {
-    expect(bounded("abcde", 5)).toBe("abcde");
-    expect(bounded("abcdef", 5)).toBe("abcde…");
+    expect(truncate("abcde", 5)).toBe("abcde");
+    expect(truncate("abcdef", 5)).toBe("abcde…");
   });
 
   test("the limit counts code points, so no emoji is cut in half", () => {
-    expect(bounded("😀😀😀", 2)).toBe("😀😀…");
+    expect(truncate("😀😀😀", 2)).toBe("😀😀…");
   });
 
   test("without a limit of its own 300 characters stay", () => {
-    expect(bounded("x".repeat(10_000))).toBe(`${"x".repeat(300)}…`);
+    expect(truncate("x".repeat(10_000))).toBe(`${"x".repeat(300)}…`);
   });
 
   test.each([
@@ -84,14 +84,14 @@ describe("bounded", () => {
     ["after much white space", `${" ".repeat(1199)}😀`, 300],
     ["after control characters", `${"\u0007".repeat(7)}😀😀`, 2],
   ])("no emoji is cut in half %s", (_case, text, limit) => {
-    expect(bounded(text, limit)).not.toMatch(LONE_SURROGATE);
+    expect(truncate(text, limit)).not.toMatch(LONE_SURROGATE);
   });
 
   test("whatever the text: one line, within the limit, no control characters, nothing cut in half", () => {
     const text = fc.string({ unit: fc.constantFrom(" ", "\n", "\0", "\u200b", "a", "é", "漢", "😀"), maxLength: 60 });
     fc.assert(
       fc.property(text, fc.integer({ min: 1, max: 12 }), (outside, limit) => {
-        const line = bounded(outside, limit);
+        const line = truncate(outside, limit);
 
         expect(codePoints(line.replace(/…$/, "")).length).toBeLessThanOrEqual(limit);
         expect(line).not.toMatch(/[\p{Cc}\p{Cf}]|^\s|\s$|\s\s/u);

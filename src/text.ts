@@ -2,13 +2,13 @@ const QUOTE_MAX_CHARACTERS = 300;
 const SCANNED_PER_CHARACTER = 16;
 
 /** Whole seconds, rounded up, with the unit: `1500` → `2 s`. */
-export function seconds(ms: number): string {
+export function formatSeconds(ms: number): string {
   return `${String(Math.max(0, Math.ceil(ms / 1000)))} s`;
 }
 
 /** A count with its noun: `1 image`, `3 images`. */
 export function plural(count: number, noun: string): string {
-  return `${String(count)} ${noun}${count === 1 ? "" : "s"}`;
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** The Unicode code points of a text, which is how MiniMax and JSON Schema count characters. */
@@ -17,10 +17,10 @@ export function codePoints(text: string): string[] {
 }
 
 /**
- * Text from outside made fit to quote: control characters, lone surrogates and runs of white space become one space, at most
- * `maxCharacters` code points stay, and `…` stands for what was left out.
+ * Text from outside made fit to quote: control characters, lone surrogates and runs of white space become one space, at
+ * most `maxCharacters` code points stay, and `…` stands for what was left out.
  */
-export function bounded(text: string, maxCharacters: number = QUOTE_MAX_CHARACTERS): string {
+export function truncate(text: string, maxCharacters: number = QUOTE_MAX_CHARACTERS): string {
   const scanned = text.slice(0, maxCharacters * SCANNED_PER_CHARACTER);
   const line = scanned.replace(/[\s\p{Cc}\p{Cf}\p{Cs}]+/gu, " ").trim();
   const characters = codePoints(line);
@@ -30,10 +30,10 @@ export function bounded(text: string, maxCharacters: number = QUOTE_MAX_CHARACTE
 
 /** What an unknown thrown value says of itself, on one bounded line. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Error) return bounded(error.message);
+  if (error instanceof Error) return truncate(error.message);
   return (typeof error === "object" && error !== null) || typeof error === "function"
     ? "something that is not an error was thrown"
-    : bounded(String(error));
+    : truncate(String(error));
 }
 
 /** The system's code of an error (`ENOSPC`, `ECONNREFUSED`), if it has one. */

@@ -13,7 +13,10 @@ export type LinkBehaviour = (exchange: {
   readonly picture: Buffer;
 }) => void;
 
-/** Keeps pictures behind signed links, like the object storage that MiniMax's links lead to: one path segment with encoded slashes, valid only to the letter, without a key. */
+/**
+ * Keeps pictures behind signed links, like the object storage that MiniMax's links lead to: one path segment with
+ * encoded slashes, valid only to the letter, without a key.
+ */
 export class ObjectStore {
   origin = "";
   readonly downloads: RecordedRequest[] = [];
@@ -39,7 +42,7 @@ export class ObjectStore {
     const expires = Math.floor(Date.now() / 1000) + LINK_LIFE_SECONDS;
     const day = new Date().toISOString().slice(0, 10);
     const signature = encodeURIComponent(createHash("sha1").update(name).digest("base64"));
-    const url = `${FOLDER}${day}%2F${name}_aigc.jpeg?Expires=${String(expires)}&OSSAccessKeyId=LTAIstandin&Signature=${signature}`;
+    const url = `${FOLDER}${day}%2F${name}_aigc.jpeg?Expires=${expires}&OSSAccessKeyId=LTAIstandin&Signature=${signature}`;
     this.#objects.set(url, picture);
     return `${this.origin}${url}`;
   }

@@ -23,7 +23,10 @@ const LABEL_STROKES = [
   "M64 10V2L71 10V2",
 ];
 
-/** Draws a real JPEG of exactly the size described: a landscape out of the hash of prompt, seed and index, labelled STAND-IN so that nobody takes it for MiniMax's work. */
+/**
+ * Draws a real JPEG of exactly the size described: a landscape out of the hash of prompt, seed and index, labelled
+ * STAND-IN so that nobody takes it for MiniMax's work.
+ */
 export async function drawPicture({ prompt, seed, index, width, height }: PictureDescription): Promise<Buffer> {
   const digest = createHash("sha256")
     .update(JSON.stringify([prompt, seed, index]))
@@ -32,14 +35,14 @@ export async function drawPicture({ prompt, seed, index, width, height }: Pictur
   const hue = Math.round(chance(0) * 360);
   const layers = [0, 1, 2, 3].map((layer) => hill(layer, width, height, chance));
   const scale = width / 400;
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${String(width)}" height="${String(height)}">
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
   <defs><linearGradient id="sky" x1="0" y1="0" x2="0" y2="1">
-    <stop offset="0" stop-color="hsl(${String(hue)},60%,35%)"/><stop offset="1" stop-color="hsl(${String(hue + 40)},80%,80%)"/>
+    <stop offset="0" stop-color="hsl(${hue},60%,35%)"/><stop offset="1" stop-color="hsl(${hue + 40},80%,80%)"/>
   </linearGradient></defs>
   <rect width="100%" height="100%" fill="url(#sky)"/>
-  <circle cx="${String(width * (0.15 + 0.7 * chance(1)))}" cy="${String(height * (0.15 + 0.3 * chance(2)))}" r="${String(Math.min(width, height) * (0.05 + 0.08 * chance(3)))}" fill="hsl(${String(hue + 180)},90%,85%)"/>
-  ${layers.map((path, layer) => `<path d="${path}" fill="hsl(${String(hue + 90)},35%,${String(58 - 13 * layer)}%)"/>`).join("\n  ")}
-  <g transform="translate(${String(8 * scale)} ${String(height - 18 * scale)}) scale(${String(scale)})" fill="none" stroke="#fff" stroke-width="1.4">
+  <circle cx="${String(width * (0.15 + 0.7 * chance(1)))}" cy="${String(height * (0.15 + 0.3 * chance(2)))}" r="${String(Math.min(width, height) * (0.05 + 0.08 * chance(3)))}" fill="hsl(${hue + 180},90%,85%)"/>
+  ${layers.map((path, layer) => `<path d="${path}" fill="hsl(${hue + 90},35%,${58 - 13 * layer}%)"/>`).join("\n  ")}
+  <g transform="translate(${8 * scale} ${height - 18 * scale}) scale(${scale})" fill="none" stroke="#fff" stroke-width="1.4">
     ${LABEL_STROKES.map((stroke) => `<path d="${stroke}"/>`).join("")}
   </g>
 </svg>`;
@@ -50,7 +53,7 @@ function hill(layer: number, width: number, height: number, chance: (position: n
   const base = height * (0.5 + 0.13 * layer);
   const wave = [0, 1, 2, 3, 4].map((step) => {
     const y = base - height * 0.18 * chance(4 + layer * 5 + step);
-    return `${String((width * step) / 4)} ${String(Math.round(y))}`;
+    return `${(width * step) / 4} ${Math.round(y)}`;
   });
-  return `M0 ${String(height)} L${wave.join(" L")} L${String(width)} ${String(height)} Z`;
+  return `M0 ${height} L${wave.join(" L")} L${width} ${height} Z`;
 }

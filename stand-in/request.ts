@@ -56,8 +56,9 @@ export function readGenerationRequest(body: unknown): AcceptedRequest | { readon
     return { refusal: `invalid params, unsupported model: ${model}` };
   }
   const parsed = generationBody.safeParse(body);
-  if (!parsed.success)
+  if (!parsed.success) {
     return { refusal: `invalid params, ${parsed.error.issues[0]?.path.join(".") ?? "body"} is invalid` };
+  }
   const { data } = parsed;
   if (Array.from(data.prompt).length > 1500) return { refusal: "invalid params, prompt length must be less than 1500" };
   const size = sizeOf(data);

@@ -107,7 +107,7 @@ export async function startStandIn({
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The stand-in has no port.");
-  const url = `http://127.0.0.1:${String(address.port)}`;
+  const url = `http://127.0.0.1:${address.port}`;
   store.origin = url;
 
   return {

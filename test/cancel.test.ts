@@ -36,7 +36,7 @@ describe("cancelling a call", () => {
     await once(tarpit, "listening");
     const address = tarpit.address();
     const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-    await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: `https://127.0.0.1:${String(port)}` } });
+    await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: `https://127.0.0.1:${port}` } });
 
     await cancelIn(server, { args: {}, message: /^generating/ }, api, 0);
 

@@ -29,7 +29,7 @@ describe("width and height", () => {
 
     const { images, file_paths } = toolOutputSchema.parse(result.structuredContent);
     expect(images).toMatchObject([{ width, height }]);
-    expect(textOf(result)).toContain(`${String(width)}x${String(height)} pixels`);
+    expect(textOf(result)).toContain(`${width}x${height} pixels`);
     expect(await sharp(file_paths[0]).metadata()).toMatchObject({ width, height, format: "jpeg" });
     expect(api.requests.map(({ body }) => body)).toStrictEqual([{ ...COMMON, model: "image-01", width, height }]);
   });
@@ -52,7 +52,7 @@ describe("filename", () => {
 
     const result = await server.generate({ prompt: "a cat", filename: "hero", n: 3 });
 
-    const paths = [1, 2, 3].map((number) => join(server.outputDir, `hero-${String(number)}.jpeg`));
+    const paths = [1, 2, 3].map((number) => join(server.outputDir, `hero-${number}.jpeg`));
     expectPaths(result, paths);
     expect(await Promise.all(paths.map((path) => readFile(path)))).toEqual(api.pictures);
   });
@@ -90,7 +90,7 @@ describe("filename", () => {
     );
 
     const paths = results.flatMap((result) => toolOutputSchema.parse(result.structuredContent).file_paths);
-    const names = ["hero.jpeg", ...[2, 3, 4, 5, 6, 7, 8, 9, 10].map((number) => `hero-${String(number)}.jpeg`)];
+    const names = ["hero.jpeg", ...[2, 3, 4, 5, 6, 7, 8, 9, 10].map((number) => `hero-${number}.jpeg`)];
     expect(paths.toSorted()).toEqual(names.map((name) => join(server.outputDir, name)).sort());
     expect((await readdir(server.outputDir)).sort()).toEqual(names.toSorted());
     const contents = await Promise.all(paths.map((path) => readFile(path)));
@@ -262,7 +262,7 @@ describe("a key that MiniMax does not take", () => {
     const result = await server.generate({ prompt: "a cat" });
 
     expect(result.isError).toBe(true);
-    expect(textOf(result)).toContain(`Status code: ${String(code)}`);
+    expect(textOf(result)).toContain(`Status code: ${code}`);
     expect(textOf(result)).toMatch(/Recovery: .*the other region's host is api\.minimaxi\.com \(MINIMAX_API_HOST=cn\)/);
     expect(api.requests).toHaveLength(1);
   });

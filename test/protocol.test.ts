@@ -79,9 +79,7 @@ describe("stdin", () => {
       server.transport.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);
     }
 
-    await waitFor("three answers", () =>
-      [901, 902, 903].every((id) => server.transport.stdout.includes(`"id":${String(id)}`)),
-    );
+    await waitFor("three answers", () => [901, 902, 903].every((id) => server.transport.stdout.includes(`"id":${id}`)));
     expect(server.transport.stdout.match(/-32601/g)).toHaveLength(2);
     expect(server.transport.stdout).toContain("another_tool not found");
   });

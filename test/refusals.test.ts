@@ -52,7 +52,7 @@ describe("a refusal", () => {
 
       expect(result.isError).toBe(true);
       expect(result.structuredContent).toBeUndefined();
-      expect(textOf(result)).toContain(`Status code: ${String(code)}`);
+      expect(textOf(result)).toContain(`Status code: ${code}`);
       expect(textOf(result)).toContain(API_CODES[code]?.meaning);
       expect(textOf(result)).toContain(`Recovery: ${API_CODES[code]?.recovery ?? ""}`);
       expect(textOf(result)).toContain("Trace id: 0123trace");
@@ -82,7 +82,7 @@ describe("a refusal", () => {
       const result = await server.generate({ prompt: "a cat" });
 
       expect(result.isError).toBe(true);
-      expect(textOf(result)).toContain(`Status code: ${String(code)}`);
+      expect(textOf(result)).toContain(`Status code: ${code}`);
       expect(textOf(result)).toContain(
         `Recovery: ${API_CODES[code]?.outcome === "unknown" ? "" : (API_CODES[code]?.recovery ?? "")}`,
       );

@@ -26,7 +26,7 @@ const repeated: readonly (readonly [string, Behaviour])[] = [
   ["HTTP 500", status(500, { body: '{"error":"internal"}' })],
   ["HTTP 502 with HTML", status(502, { body: "<html><h1>502 Bad Gateway</h1></html>" })],
   ["HTTP 503", status(503)],
-  ...[1000, 1024, 1033, 1039, 1041, 1002, 2045].map((code) => [`code ${String(code)}`, refuse(code)] as const),
+  ...[1000, 1024, 1033, 1039, 1041, 1002, 2045].map((code) => [`code ${code}`, refuse(code)] as const),
 ];
 
 const notRepeated: readonly (readonly [string, Behaviour, string])[] = [
@@ -36,7 +36,7 @@ const notRepeated: readonly (readonly [string, Behaviour, string])[] = [
   ["a redirect", status(307, { headers: { Location: "http://127.0.0.1:9/elsewhere" } }), "HTTP 307"],
   ["an unknown code", refuse(9999, "who knows"), "Status code: 9999"],
   ...[1004, 1008, 1026, 1027, 1042, 2013, 2038, 2049, 2056, 2061].map(
-    (code) => [`code ${String(code)}`, refuse(code), `Status code: ${String(code)}`] as const,
+    (code) => [`code ${code}`, refuse(code), `Status code: ${code}`] as const,
   ),
   ["success without images", answer('{"data":{},"base_resp":{"status_code":0}}'), "EMPTY_RESPONSE"],
 ];
@@ -73,7 +73,7 @@ describe("what made nothing is repeated, and the picture is saved", () => {
   test("a connection that is refused, until the server is there", async () => {
     await using api = await startStandIn();
     const port = await freePort();
-    await using server = await spawnQuickServer({ api: { url: `http://127.0.0.1:${String(port)}` }, speed: 1 });
+    await using server = await spawnQuickServer({ api: { url: `http://127.0.0.1:${port}` }, speed: 1 });
     const seen: SeenProgress[] = [];
     let late: Awaited<ReturnType<typeof startStandIn>> | undefined;
 
@@ -82,8 +82,9 @@ describe("what made nothing is repeated, and the picture is saved", () => {
       {
         onProgress: (progress) => {
           seen.push(progress);
-          if (late === undefined && progress.message?.includes("Try 2 of 4"))
+          if (late === undefined && progress.message?.includes("Try 2 of 4")) {
             void startStandIn({ port }).then((started) => (late = started));
+          }
         },
       },
     );

@@ -34,9 +34,9 @@ export async function bundle(input: string): Promise<Bundle> {
 }
 
 /**
- * Node keeps what V8 made of a module for the next start, but never for the file that a process is started with: that one is compiled before
- * it can ask for it. So the file holds the program as text, asks, and compiles it. Parsing takes a fifth of the start otherwise. On Node 20, which
- * has no such cache, the text is merely compiled.
+ * Node keeps what V8 made of a module for the next start, but never for the file that a process is started with: that
+ * one is compiled before it can ask for it. So the file holds the program as text, asks, and compiles it. Parsing takes
+ * a fifth of the start otherwise. On Node 20, which has no such cache, the text is merely compiled.
  */
 function withCompileCache(code: string): string {
   return `#!/usr/bin/env node

@@ -11,9 +11,10 @@ interface Edit {
 }
 
 /**
- * The SDK builds its 150 schemas whenever it is loaded, and few of them are needed to answer `initialize`. This makes each of them a function that
- * builds it at its first use, and each use a call; those that nobody uses are then dropped by the bundler. The build fails when the SDK
- * hands one on by its bare name, in an object or an export, which this does not follow.
+ * The SDK builds its 150 schemas whenever it is loaded, and few of them are needed to answer `initialize`. This makes
+ * each of them a function that builds it at its first use, and each use a call; those that nobody uses are then dropped
+ * by the bundler. The build fails when the SDK hands one on by its bare name, in an object or an export, which this
+ * does not follow.
  */
 export function lazySchemas(): Plugin {
   let typesFile: string | undefined;
@@ -78,8 +79,9 @@ function usesOf(program: ESTree.Program, names: ReadonlySet<string>): Edit[] {
       if (!computed) declared.add(property.start);
     },
     Property: ({ computed, key, shorthand }) => {
-      if (shorthand && key.type === "Identifier" && names.has(key.name))
+      if (shorthand && key.type === "Identifier" && names.has(key.name)) {
         throw new Error(`The SDK uses ${key.name} as a shorthand property.`);
+      }
       if (!computed) declared.add(key.start);
     },
     ImportSpecifier: ({ local }) => declared.add(local.start),

@@ -17,8 +17,9 @@ const LIBRARIES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Leaves out what the libraries bring for cases this server does not have. The SDK: JSON Schema validation of what a client's user filled in
- * (elicitation), and tools whose schemas are written with Zod 3. undici: everything but its proxy agent, composed as its own index does.
+ * Leaves out what the libraries bring for cases this server does not have. The SDK: JSON Schema validation of what a
+ * client's user filled in (elicitation), and tools whose schemas are written with Zod 3. undici: everything but its
+ * proxy agent, composed as its own index does.
  */
 export const withoutUnusedLibraries: Plugin = {
   name: "without-unused-libraries",

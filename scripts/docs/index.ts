@@ -2,8 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { format, resolveConfig } from "prettier";
 import { z } from "zod";
-import { API_CODES, type ApiCode } from "../../src/constants.ts";
 import { VARIABLES } from "../../src/cli/help.ts";
+import { API_CODES, type ApiCode } from "../../src/constants.ts";
 import { toolInputSchema, toolOutputSchema } from "../../src/schemas.ts";
 import { cursorLinks, vsCodeLinks } from "../package/install-links.ts";
 import { serverJson } from "../package/server-json.ts";
@@ -71,7 +71,7 @@ function codes(): string {
     Object.entries(API_CODES).map(([number, { meaning, outcome, minimumWaitMs, recovery }]) => [
       number,
       meaning,
-      minimumWaitMs === undefined ? REPEATED[outcome] : `yes, after ${String(minimumWaitMs / 1000)} s`,
+      minimumWaitMs === undefined ? REPEATED[outcome] : `yes, after ${minimumWaitMs / 1000} s`,
       recovery,
     ]),
   );
@@ -80,9 +80,8 @@ function codes(): string {
 function typeOf({ type, items, enum: values, minimum, maximum, multipleOf }: z.infer<typeof jsonSchemaNode>): string {
   if (items !== undefined) return `list of ${items.type}s`;
   if (values !== undefined) return values.map(code).join(" ");
-  if (multipleOf !== undefined)
-    return `${type ?? ""} ${String(minimum)}–${String(maximum)}, multiple of ${String(multipleOf)}`;
-  return minimum === undefined ? (type ?? "") : `${type ?? ""} ${String(minimum)}–${String(maximum)}`;
+  if (multipleOf !== undefined) return `${type ?? ""} ${minimum}–${maximum}, multiple of ${multipleOf}`;
+  return minimum === undefined ? (type ?? "") : `${type ?? ""} ${minimum}–${maximum}`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

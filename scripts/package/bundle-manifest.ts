@@ -1,7 +1,10 @@
-import { description, homepage, keywords, license, name, repository, version, engines, bugs } from "../../package.json";
+import { bugs, description, engines, homepage, keywords, license, name, repository, version } from "../../package.json";
 import { TOOL_NAME } from "../../src/constants.ts";
 
-/** The manifest of the MCPB bundle: what Claude Desktop shows, asks for, and runs. Source: MCPB specification, manifest version 0.4. */
+/**
+ * The manifest of the MCPB bundle: what Claude Desktop shows, asks for, and runs. Source: MCPB specification, manifest
+ * version 0.4.
+ */
 export function bundleManifest(): object {
   return {
     manifest_version: "0.4",

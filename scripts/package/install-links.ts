@@ -12,7 +12,10 @@ export interface InstallLinks {
   readonly web: string;
 }
 
-/** Opens Cursor, which shows the configuration and the place for the key in it. Source: Cursor documentation, "MCP install links". */
+/**
+ * Opens Cursor, which shows the configuration and the place for the key in it. Source: Cursor documentation, "MCP
+ * install links".
+ */
 export function cursorLinks(): InstallLinks {
   const server = { ...NPX, env: { MINIMAX_API_KEY: "your-key" } };
   const query = `name=${SERVER}&config=${encodeURIComponent(Buffer.from(JSON.stringify(server)).toString("base64"))}`;
@@ -22,7 +25,10 @@ export function cursorLinks(): InstallLinks {
   };
 }
 
-/** Opens VS Code, which asks for the key and keeps it as a secret. Source: VS Code documentation, "MCP developer guide", URL handler. */
+/**
+ * Opens VS Code, which asks for the key and keeps it as a secret. Source: VS Code documentation, "MCP developer guide",
+ * URL handler.
+ */
 export function vsCodeLinks(): InstallLinks {
   const server = { name: SERVER, inputs: [INPUT], ...NPX, env: { MINIMAX_API_KEY: `\${input:${INPUT.id}}` } };
   const app = `vscode:mcp/install?${encodeURIComponent(JSON.stringify(server))}`;

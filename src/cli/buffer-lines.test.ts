@@ -1,7 +1,7 @@
 import { finished } from "node:stream/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { completeLines } from "./buffer-lines.ts";
+import { bufferLines } from "./buffer-lines.ts";
 
 const AMPLE = 1_000_000;
 
@@ -11,7 +11,7 @@ interface Passed {
 }
 
 async function pass(chunks: readonly Uint8Array[], maxBytes: number): Promise<Passed> {
-  const lines = completeLines(maxBytes);
+  const lines = bufferLines(maxBytes);
   const pieces: Buffer[] = [];
   lines.on("data", (piece: Buffer) => pieces.push(piece));
   for (const chunk of chunks) lines.write(chunk);
@@ -82,7 +82,7 @@ describe("a line", () => {
   });
 
   test("is not passed on before its line feed has come", () => {
-    const lines = completeLines(AMPLE);
+    const lines = bufferLines(AMPLE);
 
     for (const chunk of ["{", '"a"', ":1}"]) lines.write(chunk);
     expect(lines.read()).toBeNull();
@@ -104,7 +104,7 @@ describe("a line", () => {
   });
 
   test("that is longer is passed on, for the reader to refuse", () => {
-    const lines = completeLines(10);
+    const lines = bufferLines(10);
 
     lines.write("12345");
     lines.write("67890");

@@ -4,13 +4,13 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { check, type CheckReport } from "./check.ts";
 import { MiniMaxClient } from "../client.ts";
-import { systemClock } from "../timing/clock.ts";
 import type { Config } from "../config.ts";
-import { Pacer } from "../timing/rate-limiter.ts";
+import { systemClock } from "../timing/clock.ts";
+import { RateLimiter } from "../timing/rate-limiter.ts";
 import { DEFAULT_POLICY } from "../timing/retry.ts";
 import type { OutputRoot } from "../utils/output-directory.ts";
+import { check, type CheckReport } from "./check.ts";
 
 const KEY = "sk-api-0123456789abcdef";
 const NOBODY_ABORTS = new AbortController().signal;
@@ -31,7 +31,7 @@ async function api(status: number | undefined): Promise<Api> {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The server has no port.");
   return {
-    url: `http://127.0.0.1:${String(address.port)}`,
+    url: `http://127.0.0.1:${address.port}`,
     requests,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
@@ -56,8 +56,8 @@ function checked(
     ...config,
   };
   const timing = { clock: systemClock, random: () => 0, policy: DEFAULT_POLICY };
-  const pacer = new Pacer(systemClock, whole.requestsPerMinute, 60_000);
-  return check(whole, outputRoot, new MiniMaxClient(whole.apiKey, whole.apiHost, timing, pacer), signal);
+  const rateLimiter = new RateLimiter(systemClock, whole.requestsPerMinute, 60_000);
+  return check(whole, outputRoot, new MiniMaxClient(whole.apiKey, whole.apiHost, timing, rateLimiter), signal);
 }
 
 function lineOf({ text }: CheckReport, term: string): string {
@@ -83,7 +83,7 @@ describe("a check where everything works", () => {
       "Proxy              none",
       "Limits             230000 ms a call, 10 requests a minute",
     ]);
-    expect(report.isGood).toBe(true);
+    expect(report.ok).toBe(true);
     expect(host.requests).toEqual(["HEAD / without a key"]);
     expect(await readdir(directory.path)).toEqual([]);
   });
@@ -94,8 +94,8 @@ describe("a check where everything works", () => {
 
     const report = await checked({ base: directory.path, defaultDirectory: directory.path }, { apiHost: host.url });
 
-    expect(lineOf(report, "API host")).toContain(`can be reached (HTTP ${String(status)})`);
-    expect(report.isGood).toBe(true);
+    expect(lineOf(report, "API host")).toContain(`can be reached (HTTP ${status})`);
+    expect(report.ok).toBe(true);
   });
 
   test("names further directories, the proxy without its password, no limit, and the notice", async () => {
@@ -152,7 +152,7 @@ describe("a check fails", () => {
       `${host.url} cannot be reached: Could not connect to ${new URL(host.url).host} (ECONNREFUSED).`,
     );
     expect(lineOf(report, "Output directory")).toContain("can be written");
-    expect(report.isGood).toBe(false);
+    expect(report.ok).toBe(false);
   });
 
   test("when the host does not answer in time", async () => {
@@ -165,7 +165,7 @@ describe("a check fails", () => {
     timeUp.abort(new Error("no answer within 10 s"));
 
     expect(lineOf(await checking, "API host")).toBe(`${host.url} cannot be reached: no answer within 10 s`);
-    expect((await checking).isGood).toBe(false);
+    expect((await checking).ok).toBe(false);
   });
 
   test("where the directory cannot be written, and says so", async () => {
@@ -178,6 +178,6 @@ describe("a check fails", () => {
 
     expect(lineOf(report, "Output directory")).toBe(`${file} cannot be written`);
     expect(lineOf(report, "API host")).toContain("can be reached");
-    expect(report.isGood).toBe(false);
+    expect(report.ok).toBe(false);
   });
 });

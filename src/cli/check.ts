@@ -1,9 +1,9 @@
 import type { MiniMaxClient } from "../client.ts";
 import type { Config } from "../config.ts";
-import { ServerError } from "../errors.ts";
-import { shownProxy } from "./proxy.ts";
+import { UserFacingError } from "../errors.ts";
 import { messageOf } from "../text.ts";
 import { canBeWritten, type OutputRoot } from "../utils/output-directory.ts";
+import { redactProxy } from "./proxy.ts";
 
 const SHOWN_CHARACTERS = 4;
 const KEY_LENGTH_TO_SHOW = 16;
@@ -11,10 +11,13 @@ const KEY_LENGTH_TO_SHOW = 16;
 /** What `--check` found. */
 export interface CheckReport {
   readonly text: string;
-  readonly isGood: boolean;
+  readonly ok: boolean;
 }
 
-/** Says what is configured and whether the host can be reached and the directory be written. Costs nothing, creates nothing. */
+/**
+ * Says what is configured and whether the host can be reached and the directory be written. Costs nothing, creates
+ * nothing.
+ */
 export async function check(
   config: Config,
   outputRoot: OutputRoot,
@@ -22,14 +25,14 @@ export async function check(
   signal: AbortSignal,
 ): Promise<CheckReport> {
   const reached = await client.reachHost(signal).then(
-    (status) => ({ isGood: true, words: `can be reached (HTTP ${String(status)})` }),
+    (status) => ({ ok: true, words: `can be reached (HTTP ${status})` }),
     (error: unknown) => ({
-      isGood: false,
-      words: `cannot be reached: ${error instanceof ServerError ? error.message : messageOf(error)}`,
+      ok: false,
+      words: `cannot be reached: ${error instanceof UserFacingError ? error.message : messageOf(error)}`,
     }),
   );
   const isWritable = await canBeWritten(outputRoot.defaultDirectory);
-  const proxy = config.proxies === undefined ? undefined : shownProxy(config.proxies);
+  const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
   const lines = [
     `API key            ${masked(config.apiKey)}`,
     `API host           ${config.apiHost} ${reached.words}`,
@@ -37,10 +40,10 @@ export async function check(
     `Base directory     ${outputRoot.base}`,
     `Reference images   ${[outputRoot.base, ...config.referenceDirectories].join(", ")}`,
     `Proxy              ${proxy ?? "none"}`,
-    `Limits             ${String(config.callBudgetMs)} ms a call, ${config.requestsPerMinute === 0 ? "any number of" : String(config.requestsPerMinute)} requests a minute`,
+    `Limits             ${config.callBudgetMs} ms a call, ${config.requestsPerMinute === 0 ? "any number of" : String(config.requestsPerMinute)} requests a minute`,
     ...(outputRoot.notice === undefined ? [] : [`Note               ${outputRoot.notice}`]),
   ];
-  return { text: lines.join("\n"), isGood: reached.isGood && isWritable };
+  return { text: lines.join("\n"), ok: reached.ok && isWritable };
 }
 
 function masked(key: string): string {

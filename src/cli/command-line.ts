@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { bounded } from "../text.ts";
+import { truncate } from "../text.ts";
 
 /** What the command line asks for. */
 export type Command =
@@ -14,7 +14,10 @@ const OPTIONS = {
 const KNOWN: ReadonlySet<string> = new Set(["--help", "-h", "--version", "-v", "--check"]);
 const QUOTED_CHARACTERS = 80;
 
-/** Reads the arguments after the script's name. Without any, it is to serve. A refusal names unknown arguments without their values, which may be secrets. */
+/**
+ * Reads the arguments after the script's name. Without any, it is to serve. A refusal names unknown arguments without
+ * their values, which may be secrets.
+ */
 export function parseCommandLine(args: readonly string[]): Command {
   try {
     const { values } = parseArgs({ args: [...args], options: OPTIONS, strict: true, allowPositionals: false });
@@ -25,7 +28,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     const unknown = args.filter((argument) => !KNOWN.has(argument)).map((argument) => argument.replace(/=.*/s, "=…"));
     return {
       kind: "refuse",
-      message: `Unknown argument: ${bounded(unknown.join(" "), QUOTED_CHARACTERS)}. "minimax-image-mcp --help" lists what there is.`,
+      message: `Unknown argument: ${truncate(unknown.join(" "), QUOTED_CHARACTERS)}. "minimax-image-mcp --help" lists what there is.`,
     };
   }
 }

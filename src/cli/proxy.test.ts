@@ -1,22 +1,22 @@
 import { describe, expect, test } from "vitest";
-import { shownProxy } from "./proxy.ts";
+import { redactProxy } from "./proxy.ts";
 
 describe("a proxy is shown", () => {
   test("without the user and the password", () => {
-    expect(shownProxy({ https: "http://ada:secret@proxy.example:3128", http: undefined, none: "" })).toBe(
+    expect(redactProxy({ https: "http://ada:secret@proxy.example:3128", http: undefined, none: "" })).toBe(
       "http://proxy.example:3128/",
     );
   });
 
   test("as the one for https where both are set", () => {
-    expect(shownProxy({ https: "https://a.example", http: "http://b.example", none: "" })).toBe("https://a.example/");
+    expect(redactProxy({ https: "https://a.example", http: "http://b.example", none: "" })).toBe("https://a.example/");
   });
 
   test("as the one for http where it is the only one", () => {
-    expect(shownProxy({ https: undefined, http: "http://:secret@b.example", none: "" })).toBe("http://b.example/");
+    expect(redactProxy({ https: undefined, http: "http://:secret@b.example", none: "" })).toBe("http://b.example/");
   });
 
   test("not at all where none is set", () => {
-    expect(shownProxy({ https: undefined, http: undefined, none: "*" })).toBeUndefined();
+    expect(redactProxy({ https: undefined, http: undefined, none: "*" })).toBeUndefined();
   });
 });

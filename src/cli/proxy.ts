@@ -8,14 +8,17 @@ export interface Proxies {
   readonly none: string;
 }
 
-/** Makes `fetch` send every request of this process through the proxies. Node's own client cannot do so on every supported version; the one that can is loaded only here. */
+/**
+ * Makes `fetch` send every request of this process through the proxies. Node's own client cannot do so on every
+ * supported version; the one that can is loaded only here.
+ */
 export async function useProxies({ https, http, none }: Proxies): Promise<void> {
   const { EnvHttpProxyAgent, setGlobalDispatcher } = await import("undici");
   setGlobalDispatcher(new EnvHttpProxyAgent({ httpsProxy: https ?? "", httpProxy: http ?? "", noProxy: none }));
 }
 
 /** A proxy's URL as it may be shown: without the user and the password. */
-export function shownProxy({ https, http }: Proxies): string | undefined {
+export function redactProxy({ https, http }: Proxies): string | undefined {
   const proxy = https ?? http;
   if (proxy === undefined) return undefined;
   const url = new URL(proxy);

@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { waitFor } from "../../test/support/wait-for.ts";
-import { onEnd } from "./shutdown.ts";
+import { onShutdown } from "./shutdown.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -16,7 +16,7 @@ class TestProcess extends EventEmitter {
   constructor(cleanUp: (process: TestProcess) => void = () => undefined) {
     super();
     for (const stream of this.streams) stream.resume();
-    onEnd(this, () => {
+    onShutdown(this, () => {
       this.ends += 1;
       cleanUp(this);
     });

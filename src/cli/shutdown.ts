@@ -12,12 +12,12 @@ export interface ProcessLike {
 }
 
 /**
- * Calls `end` once, at the first sign that nobody is there any more: stdin ended, closed or broke, stdout broke, or a signal came.
- * Later signs are swallowed, so that a second signal does not kill the process while it cleans up.
+ * Calls `end` once, at the first sign that nobody is there any more: stdin ended, closed or broke, stdout broke, or a
+ * signal came. Later signs are swallowed, so that a second signal does not kill the process while it cleans up.
  *
  * @returns a further sign, for what this function cannot see
  */
-export function onEnd(process: ProcessLike, end: () => void): () => void {
+export function onShutdown(process: ProcessLike, end: () => void): () => void {
   let hasEnded = false;
   const once = (): void => {
     if (hasEnded) return;

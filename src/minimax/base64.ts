@@ -3,7 +3,9 @@ const DATA_URL_PREFIX_MAX_BYTES = 220;
 const WHITE_SPACE = ["\n", "\r", " ", "\t"];
 const CHUNK_BYTES = 512 * 1024;
 
-/** Decodes one base64 text that arrives in pieces, so that text and bytes of a picture never stand in memory together. */
+/**
+ * Decodes one base64 text that arrives in pieces, so that text and bytes of a picture never stand in memory together.
+ */
 export class Base64Decoder {
   readonly #chunks: Uint8Array[] = [];
   #chunk = Buffer.alloc(0);
@@ -17,7 +19,10 @@ export class Base64Decoder {
   /** @param maxBytes - longest result kept; beyond it the bytes are dropped and `finish` reports the problem */
   constructor(private readonly maxBytes: number) {}
 
-  /** Takes the next piece, as the bytes of its characters. A leading `data:…;base64,` has to lie whole in the first piece. White space is skipped. */
+  /**
+   * Takes the next piece, as the bytes of its characters. A leading `data:…;base64,` has to lie whole in the first
+   * piece. White space is skipped.
+   */
   push(piece: Buffer): void {
     if (this.#problem !== undefined) return;
     const text = this.#pending + withoutWhiteSpace(piece.toString("latin1", this.#prefixBytes(piece)));
@@ -53,7 +58,7 @@ export class Base64Decoder {
     this.#ended = padding > 0 || !isWhole;
     this.#byteLength += bytes;
     if (this.#byteLength > this.maxBytes) {
-      this.#fail(`it is larger than ${String(this.maxBytes)} bytes`);
+      this.#fail(`it is larger than ${this.maxBytes} bytes`);
       return;
     }
     this.#makeRoom(bytes);

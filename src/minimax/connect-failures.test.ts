@@ -15,7 +15,7 @@ async function listening(server: Server): Promise<Listening> {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The server has no port.");
   return {
-    address: `127.0.0.1:${String(address.port)}`,
+    address: `127.0.0.1:${address.port}`,
     async [Symbol.asyncDispose]() {
       server.close();
       await once(server, "close");

@@ -4,9 +4,10 @@ const CONNECT_ERROR_CHANNEL = "undici:client:connectError";
 const PROXY_REFUSAL = /^Proxy response \((\d{3})\)/;
 
 /**
- * Tells a request that never left from one that was cut off, which no error code does reliably (a reset during the TLS handshake
- * and one after the request both read `ECONNRESET`). Node's HTTP client publishes each failed connection attempt together with the very
- * error object that the waiting request is then rejected with. Source: undici documentation, "Diagnostics Channel Support".
+ * Tells a request that never left from one that was cut off, which no error code does reliably (a reset during the TLS
+ * handshake and one after the request both read `ECONNRESET`). Node's HTTP client publishes each failed connection
+ * attempt together with the very error object that the waiting request is then rejected with. Source: undici
+ * documentation, "Diagnostics Channel Support".
  */
 export class ConnectFailures {
   readonly #errors = new WeakSet();
@@ -15,7 +16,10 @@ export class ConnectFailures {
     subscribe(CONNECT_ERROR_CHANNEL, this.#collect);
   }
 
-  /** Why a connection did not come about, so that nothing was sent; undefined when `error` is something else. A proxy's refusal is hidden among the causes. */
+  /**
+   * Why a connection did not come about, so that nothing was sent; undefined when `error` is something else. A proxy's
+   * refusal is hidden among the causes.
+   */
   find(error: unknown): Error | undefined {
     if (!(error instanceof Error)) return undefined;
     const status = PROXY_REFUSAL.exec(error.message)?.[1];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { BudgetSpentError, UnknownOutcomeError } from "../errors.ts";
-import { brokenOff, causeOf, reasonOf } from "./fetch-failures.ts";
+import { DeadlineExceededError, UnknownOutcomeError } from "../errors.ts";
+import { causeOf, reasonOf, toInterruptedError } from "./fetch-failures.ts";
 
 const NOT_ABORTED = new AbortController().signal;
 
@@ -16,7 +16,7 @@ describe("a request that was sent and ended without an answer", () => {
   test("because the connection broke has an unknown outcome, with the reason and its cause", () => {
     const error = fetchFailed(coded("other side closed", "UND_ERR_SOCKET"));
 
-    const thrown = brokenOff(error, NOT_ABORTED);
+    const thrown = toInterruptedError(error, NOT_ABORTED);
 
     expect(thrown).toBeInstanceOf(UnknownOutcomeError);
     expect(thrown).toHaveProperty(
@@ -24,15 +24,15 @@ describe("a request that was sent and ended without an answer", () => {
       expect.stringContaining("the connection broke before the whole answer came (UND_ERR_SOCKET)"),
     );
     expect(thrown).toHaveProperty("cause", error);
-    expect(thrown).not.toHaveProperty("facts.repeatAfterMs");
+    expect(thrown).not.toHaveProperty("details.retryAfterMs");
   });
 
   test("because the call's time was used up has an unknown outcome, with the time", () => {
-    const thrown = brokenOff(new Error("aborted"), AbortSignal.abort(new BudgetSpentError(230_000)));
+    const thrown = toInterruptedError(new Error("aborted"), AbortSignal.abort(new DeadlineExceededError(230_000)));
 
     expect(thrown).toBeInstanceOf(UnknownOutcomeError);
     expect(thrown).toHaveProperty("message", expect.stringContaining("no whole answer came within the call's 230 s"));
-    expect(thrown).toHaveProperty("facts.recovery", expect.stringContaining("your choice"));
+    expect(thrown).toHaveProperty("details.recovery", expect.stringContaining("your choice"));
   });
 
   test.each([
@@ -40,7 +40,7 @@ describe("a request that was sent and ended without an answer", () => {
     ["a text", "closing"],
     ["null", null],
   ])("because it was cancelled ends with the reason itself, here %s", (_kind, reason) => {
-    expect(brokenOff(fetchFailed(coded("reset", "ECONNRESET")), AbortSignal.abort(reason))).toBe(reason);
+    expect(toInterruptedError(fetchFailed(coded("reset", "ECONNRESET")), AbortSignal.abort(reason))).toBe(reason);
   });
 });
 

@@ -1,17 +1,18 @@
-import { BudgetSpentError, UnknownOutcomeError } from "../errors.ts";
-import { messageOf, seconds, systemCode } from "../text.ts";
+import { DeadlineExceededError, UnknownOutcomeError } from "../errors.ts";
+import { formatSeconds, messageOf, systemCode } from "../text.ts";
 
 /** What to throw when a request that was sent ends without an answer. */
-export function brokenOff(error: unknown, signal: AbortSignal): unknown {
-  if (!signal.aborted)
+export function toInterruptedError(error: unknown, signal: AbortSignal): unknown {
+  if (!signal.aborted) {
     return new UnknownOutcomeError(
       `the connection broke before the whole answer came (${reasonOf(error)})`,
       {},
       { cause: error },
     );
+  }
   const reason: unknown = signal.reason;
-  return reason instanceof BudgetSpentError
-    ? new UnknownOutcomeError(`no whole answer came within the call's ${seconds(reason.budgetMs)}`)
+  return reason instanceof DeadlineExceededError
+    ? new UnknownOutcomeError(`no whole answer came within the call's ${formatSeconds(reason.budgetMs)}`)
     : reason;
 }
 

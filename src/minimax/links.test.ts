@@ -79,6 +79,6 @@ function factsOf(operation: () => unknown): unknown {
   try {
     return operation();
   } catch (error) {
-    return error instanceof ImageError ? error.facts : error;
+    return error instanceof ImageError ? error.details : error;
   }
 }

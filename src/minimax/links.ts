@@ -2,7 +2,8 @@ import { ImageError } from "../errors.ts";
 import { isLoopback } from "./loopback.ts";
 
 /**
- * The URL to fetch for a link from MiniMax: an `http:` link is upgraded; path and query stay to the letter, because they are signed.
+ * The URL to fetch for a link from MiniMax: an `http:` link is upgraded; path and query stay to the letter, because
+ * they are signed.
  *
  * @returns undefined unless the result is https, or http on this machine, and holds no credentials
  */

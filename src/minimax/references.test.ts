@@ -3,19 +3,19 @@ import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { ReferenceError } from "../errors.ts";
-import { resolveReference } from "./references.ts";
+import { SubjectReferenceError } from "../errors.ts";
 import type { ReferencePlaces } from "../utils/reference-file.ts";
+import { resolveReference } from "./references.ts";
 
 const PNG_URL = "data:image/png;base64,";
 const NAME = "subject_reference[3].image_file";
 const NOWHERE: ReferencePlaces = { base: resolve("/nowhere"), directories: [], homeDirectory: resolve("/nobody") };
 
-async function refusalOf(imageFile: string, places = NOWHERE): Promise<ReferenceError> {
+async function refusalOf(imageFile: string, places = NOWHERE): Promise<SubjectReferenceError> {
   try {
     await resolveReference(imageFile, NAME, places);
   } catch (error) {
-    if (error instanceof ReferenceError) return error;
+    if (error instanceof SubjectReferenceError) return error;
     throw error;
   }
   throw new Error(`${imageFile.slice(0, 100)} was accepted`);
@@ -118,7 +118,7 @@ describe("a refusal", () => {
   });
 
   test("says what is allowed and that nothing was sent", async () => {
-    const { recovery } = (await refusalOf("http://example.com")).facts;
+    const { recovery } = (await refusalOf("http://example.com")).details;
 
     expect(recovery).toContain("No request was made");
     expect(recovery).toContain("https://");
@@ -136,6 +136,6 @@ describe("a refusal", () => {
   });
 
   test("may not be repeated as it is", async () => {
-    expect((await refusalOf("http://example.com")).facts.repeatAfterMs).toBeUndefined();
+    expect((await refusalOf("http://example.com")).details.retryAfterMs).toBeUndefined();
   });
 });

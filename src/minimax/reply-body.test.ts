@@ -179,8 +179,9 @@ describe("a long string that is no picture is a problem of its own", () => {
   ])("%s", async (_case, text) => {
     const bytes = picture(5000);
 
-    for (const size of [1, 4, 6, 997])
+    for (const size of [1, 4, 6, 997]) {
       expect(await imagesIn(JSON.stringify([text, encode(bytes)]), [size])).toEqual(["it is not valid base64", bytes]);
+    }
   });
 
   test("an escape that JSON does not know", async () => {
@@ -245,8 +246,9 @@ describe("a body that cannot be used is an UnreadableBodyError", () => {
       base_resp: { status_code: 0, status_msg: 'suc"cess' },
     });
 
-    for (let length = 0; length < body.length; length += length > 100 && length < 4200 ? 37 : 1)
+    for (let length = 0; length < body.length; length += length > 100 && length < 4200 ? 37 : 1) {
       await expect(read(body.slice(0, length), [1500])).rejects.toBeInstanceOf(UnreadableBodyError);
+    }
   });
 
   test("a body cut off inside a picture is said to be cut off", async () => {

@@ -22,7 +22,9 @@ export type DecodedImage = ReturnType<Base64Decoder["finish"]>;
 
 /** A parsed body whose long strings were decoded while they arrived. */
 export interface ReplyBody {
-  /** The JSON value; a string beyond 4 kB is only its first 2 kB and a token in it. Outside data: parse it before use. */
+  /**
+   * The JSON value; a string beyond 4 kB is only its first 2 kB and a token in it. Outside data: parse it before use.
+   */
   readonly json: unknown;
   /** The bytes behind a string of `json`, whether it was long or short. */
   readonly decode: (text: string) => DecodedImage;
@@ -34,10 +36,11 @@ export class UnreadableBodyError extends Error {
 }
 
 /**
- * Reads a JSON body of which base64 pictures are nearly all. A string beyond 4 kB is decoded piece by piece as it streams past and
- * replaced by a token, so that at no time a picture is held as text as well as bytes.
+ * Reads a JSON body of which base64 pictures are nearly all. A string beyond 4 kB is decoded piece by piece as it
+ * streams past and replaced by a token, so that at no time a picture is held as text as well as bytes.
  *
- * @throws UnreadableBodyError when the text is not JSON or exceeds a limit; whatever the stream throws when it breaks or is aborted
+ * @throws UnreadableBodyError when the text is not JSON or exceeds a limit; whatever the stream throws when it breaks
+ *   or is aborted
  */
 export async function readReplyBody(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -47,14 +50,16 @@ export async function readReplyBody(
   let bodyBytes = 0;
   for await (const chunk of body) {
     bodyBytes += chunk.byteLength;
-    if (bodyBytes > limits.bodyBytes)
-      throw new UnreadableBodyError(`the body exceeds ${String(limits.bodyBytes)} bytes`);
+    if (bodyBytes > limits.bodyBytes) throw new UnreadableBodyError(`the body exceeds ${limits.bodyBytes} bytes`);
     lifter.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
   }
   return lifter.finish();
 }
 
-/** Splits JSON text, as it arrives, into a small skeleton and the long strings lifted out of it. Only string boundaries are understood; `JSON.parse` judges the rest. Bytes are kept as latin1 until the end, so no character is cut. */
+/**
+ * Splits JSON text, as it arrives, into a small skeleton and the long strings lifted out of it. Only string boundaries
+ * are understood; `JSON.parse` judges the rest. Bytes are kept as latin1 until the end, so no character is cut.
+ */
 class StringLifter {
   readonly #tokenPrefix = `lifted:${crypto.randomUUID()}:`;
   readonly #lifted: DecodedImage[] = [];
@@ -104,8 +109,9 @@ class StringLifter {
 
   #closingMark(chunk: Buffer, start: number): number {
     let mark = indexOrEnd(chunk, QUOTATION_MARK, start);
-    while (mark < chunk.length && this.#isEscaped(chunk, start, mark))
+    while (mark < chunk.length && this.#isEscaped(chunk, start, mark)) {
       mark = indexOrEnd(chunk, QUOTATION_MARK, mark + 1);
+    }
     return mark;
   }
 
@@ -133,7 +139,7 @@ class StringLifter {
     this.#inString = false;
     this.#escapeOpen = false;
     if (this.#long !== undefined) {
-      this.#short = `${this.#long.excerpt}${this.#tokenPrefix}${String(this.#lifted.length)}`;
+      this.#short = `${this.#long.excerpt}${this.#tokenPrefix}${this.#lifted.length}`;
       this.#lifted.push(this.#long.finish());
       this.#long = undefined;
     }
@@ -143,10 +149,9 @@ class StringLifter {
 
   #keep(text: string): void {
     this.#skeleton += text;
-    if (this.#skeleton.length > this.limits.jsonBytes)
-      throw new UnreadableBodyError(
-        `the body holds more than ${String(this.limits.jsonBytes)} bytes beside its images`,
-      );
+    if (this.#skeleton.length > this.limits.jsonBytes) {
+      throw new UnreadableBodyError(`the body holds more than ${this.limits.jsonBytes} bytes beside its images`);
+    }
   }
 }
 

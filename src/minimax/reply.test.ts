@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { API_CODES } from "../constants.ts";
-import { EmptyResponseError, HttpError, MiniMaxApiError, ServerError, UnknownOutcomeError } from "../errors.ts";
+import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError, UserFacingError } from "../errors.ts";
+import { truncate } from "../text.ts";
+import { type GenerationResult, interpretReply, type UpstreamResponse } from "./reply.ts";
 import { readReplyBody } from "./reply-body.ts";
-import { type Answer, type Generation, interpretReply } from "./reply.ts";
-import { bounded } from "../text.ts";
 
 const LIMITS = { imageBytes: 1_000_000, jsonBytes: 1_000_000, bodyBytes: 2_000_000 };
 const SUCCESS = { status_code: 0, status_msg: "success" };
@@ -19,14 +19,14 @@ interface Circumstances {
 async function answer(
   body: string | object | null,
   { status = 200, traceId, retryAfterMs }: Circumstances = {},
-): Promise<Answer> {
+): Promise<UpstreamResponse> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   const { json, decode } = await readReplyBody([Buffer.from(text)], LIMITS);
-  const quote = (outside: string): string => bounded(outside.replaceAll("sk-api-secret", "[API key]"));
+  const quote = (outside: string): string => truncate(outside.replaceAll("sk-api-secret", "[API key]"));
   return { status, host: "api.minimax.io", traceId, retryAfterMs, json, unreadable: undefined, decode, quote };
 }
 
-function unreadable(status: number): Answer {
+function unreadable(status: number): UpstreamResponse {
   return {
     status,
     host: "api.minimax.io",
@@ -35,26 +35,26 @@ function unreadable(status: number): Answer {
     json: undefined,
     unreadable: "its answer could not be read: the body is not JSON",
     decode: () => ({ problem: "there is no body" }),
-    quote: bounded,
+    quote: truncate,
   };
 }
 
-function outcomeOf(reply: Answer, requested = 1): Generation | ServerError {
+function outcomeOf(reply: UpstreamResponse, requested = 1): GenerationResult | UserFacingError {
   try {
     return interpretReply(reply, requested);
   } catch (error) {
-    if (error instanceof ServerError) return error;
+    if (error instanceof UserFacingError) return error;
     throw error;
   }
 }
 
-function errorOf(reply: Answer): ServerError {
+function errorOf(reply: UpstreamResponse): UserFacingError {
   const outcome = outcomeOf(reply);
-  if (outcome instanceof ServerError) return outcome;
-  throw new Error(`${String(outcome.images.length)} images instead of an error`);
+  if (outcome instanceof UserFacingError) return outcome;
+  throw new Error(`${outcome.images.length} images instead of an error`);
 }
 
-function bytesOf(generation: Generation): (Buffer | string)[] {
+function bytesOf(generation: GenerationResult): (Buffer | string)[] {
   return generation.images.map((image) => {
     if ("chunks" in image) return Buffer.concat(image.chunks);
     return "link" in image ? image.link : image.problem;
@@ -124,7 +124,7 @@ describe("success", () => {
     expect(interpretReply(await answer({ data: { image_urls: [LINK] } }), 1).id).toBeUndefined();
   });
 
-  test("an id is quoted on one bounded line", async () => {
+  test("an id is quoted on one truncate line", async () => {
     const reply = await answer({ id: `a\n${"b".repeat(1000)}`, data: { image_urls: [LINK] } });
 
     expect(interpretReply(reply, 1).id).toMatch(/^a b{298}…$/);
@@ -208,8 +208,8 @@ describe("real refusals", () => {
     expect(error).toBeInstanceOf(MiniMaxApiError);
     expect(error.message).toContain(API_CODES[code]?.meaning);
     expect(error.message).toContain(words);
-    expect(error.facts).toMatchObject({ statusCode: code, traceId: "trace-1" });
-    expect(error.facts.recovery).toContain(API_CODES[code]?.recovery);
+    expect(error.details).toMatchObject({ statusCode: code, traceId: "trace-1" });
+    expect(error.details.recovery).toContain(API_CODES[code]?.recovery);
   });
 
   test.each([
@@ -217,14 +217,14 @@ describe("real refusals", () => {
     [2049, "api.minimax.io", "api.minimaxi.com", "MINIMAX_API_HOST=cn"],
     [2049, "api.minimaxi.com", "api.minimax.io", "MINIMAX_API_HOST=global"],
   ])("code %i from %s names the other region's host, %s", async (code, host, otherHost, setting) => {
-    const { recovery } = errorOf({ ...(await answer({ base_resp: { status_code: code } })), host }).facts;
+    const { recovery } = errorOf({ ...(await answer({ base_resp: { status_code: code } })), host }).details;
 
     expect(recovery).toContain(`asks ${host};`);
     expect(recovery).toContain(`host is ${otherHost} (${setting})`);
   });
 
   test("a code that has nothing to do with the key names no other host", async () => {
-    const { recovery } = errorOf(await answer({ base_resp: { status_code: 1008 } })).facts;
+    const { recovery } = errorOf(await answer({ base_resp: { status_code: 1008 } })).details;
 
     expect(recovery).toBe(API_CODES[1008]?.recovery);
   });
@@ -236,38 +236,38 @@ describe("real refusals", () => {
 
     expect(error).toBeInstanceOf(MiniMaxApiError);
     expect(error.message).toContain("login fail: … (1004)");
-    expect(error.facts.statusCode).toBe(1004);
-    expect(error.facts.recovery).toContain(API_CODES[1004]?.recovery);
-    expect(error.facts.repeatAfterMs).toBeUndefined();
+    expect(error.details.statusCode).toBe(1004);
+    expect(error.details.recovery).toContain(API_CODES[1004]?.recovery);
+    expect(error.details.retryAfterMs).toBeUndefined();
   });
 
   test("the other envelope, HTTP 429: the plan's limit is not repeated, although the status alone would be", async () => {
     const body = { type: "error", error: { type: "rate_limit_error", message: "usage limit exceeded (2056)" } };
     const error = errorOf(await answer(body, { status: 429 }));
 
-    expect(error.facts.statusCode).toBe(2056);
-    expect(error.facts.repeatAfterMs).toBeUndefined();
+    expect(error.details.statusCode).toBe(2056);
+    expect(error.details.retryAfterMs).toBeUndefined();
   });
 
   test.each(Object.keys(API_CODES).map(Number))("code %i is repeated only if nothing was made", async (code) => {
     const error = errorOf(await answer({ base_resp: { status_code: code } }));
 
-    expect(error.facts.statusCode).toBe(code);
-    expect(error.facts.repeatAfterMs !== undefined).toBe(API_CODES[code]?.outcome === "transient");
+    expect(error.details.statusCode).toBe(code);
+    expect(error.details.retryAfterMs !== undefined).toBe(API_CODES[code]?.outcome === "transient");
   });
 
   test("a code written as a string is the same code", async () => {
-    expect(errorOf(await answer({ base_resp: { status_code: "1008" } })).facts.statusCode).toBe(1008);
+    expect(errorOf(await answer({ base_resp: { status_code: "1008" } })).details.statusCode).toBe(1008);
   });
 
   test("a code that nobody documented is passed on and not repeated", async () => {
-    const { facts } = errorOf(await answer({ base_resp: { status_code: -7, status_msg: "?" } }));
+    const { details } = errorOf(await answer({ base_resp: { status_code: -7, status_msg: "?" } }));
 
-    expect(facts.statusCode).toBe(-7);
-    expect(facts.repeatAfterMs).toBeUndefined();
+    expect(details.statusCode).toBe(-7);
+    expect(details.retryAfterMs).toBeUndefined();
   });
 
-  test("upstream's words are quoted on one bounded line, without the key", async () => {
+  test("upstream's words are quoted on one truncate line, without the key", async () => {
     const words = `your key\nsk-api-secret ${"is wrong ".repeat(100)}`;
     const { message } = errorOf(await answer({ base_resp: { status_code: 1004, status_msg: words } }));
 
@@ -286,7 +286,7 @@ describe("real refusals", () => {
   test("Retry-After is kept for a refusal that may be repeated", async () => {
     const reply = await answer({ base_resp: { status_code: 1000 } }, { status: 503, retryAfterMs: 7000 });
 
-    expect(errorOf(reply).facts.repeatAfterMs).toBe(7000);
+    expect(errorOf(reply).details.retryAfterMs).toBe(7000);
   });
 });
 
@@ -296,7 +296,7 @@ describe("the order is HTTP status, base_resp, data", () => {
   test("a code beats images", async () => {
     const error = errorOf(await answer({ ...images, base_resp: { status_code: 1008 } }));
 
-    expect(error.facts.statusCode).toBe(1008);
+    expect(error.details.statusCode).toBe(1008);
   });
 
   test.each([400, 404, 429, 500, 503])("HTTP %i beats images and a code of 0", async (status) => {
@@ -314,19 +314,19 @@ describe("the order is HTTP status, base_resp, data", () => {
     const error = errorOf(await answer({ base_resp: { status_code: 2013 } }, { status: 400 }));
 
     expect(error).toBeInstanceOf(MiniMaxApiError);
-    expect(error.facts.statusCode).toBe(2013);
+    expect(error.details.statusCode).toBe(2013);
   });
 
   test("an unknown code may be repeated when the HTTP status says so", async () => {
     const error = errorOf(await answer({ base_resp: { status_code: 9999 } }, { status: 503 }));
 
-    expect(error.facts).toMatchObject({ statusCode: 9999, repeatAfterMs: 0 });
+    expect(error.details).toMatchObject({ statusCode: 9999, retryAfterMs: 0 });
   });
 
   test("a gateway's HTML on 502 may be repeated, on 404 not", () => {
     expect(errorOf(unreadable(502))).toBeInstanceOf(HttpError);
-    expect(errorOf(unreadable(502)).facts.repeatAfterMs).toBe(0);
-    expect(errorOf(unreadable(404)).facts.repeatAfterMs).toBeUndefined();
+    expect(errorOf(unreadable(502)).details.retryAfterMs).toBe(0);
+    expect(errorOf(unreadable(404)).details.retryAfterMs).toBeUndefined();
   });
 });
 
@@ -344,14 +344,14 @@ describe("when images may have been made, nothing is repeated", () => {
 
     expect(error).toBeInstanceOf(UnknownOutcomeError);
     expect(error.message).toContain("may have been made and billed");
-    expect(error.facts.repeatAfterMs).toBeUndefined();
-    expect(error.facts.traceId).toBe("trace-1");
+    expect(error.details.retryAfterMs).toBeUndefined();
+    expect(error.details.traceId).toBe("trace-1");
   });
 
   test("code 1001 is named", async () => {
     const error = errorOf(await answer({ base_resp: { status_code: 1001, status_msg: "request timed out" } }));
 
-    expect(error.facts.statusCode).toBe(1001);
+    expect(error.details.statusCode).toBe(1001);
     expect(error.message).toContain("request timed out");
   });
 
@@ -381,8 +381,8 @@ describe("success without images is EMPTY_RESPONSE", () => {
     const error = errorOf(await answer({ id: "a1", data, metadata: withheld, base_resp: SUCCESS }));
 
     expect(error).toBeInstanceOf(EmptyResponseError);
-    expect(error.facts).toMatchObject({ statusCode: "EMPTY_RESPONSE", traceId: "a1" });
-    expect(error.facts.repeatAfterMs).toBeUndefined();
+    expect(error.details).toMatchObject({ statusCode: "EMPTY_RESPONSE", traceId: "a1" });
+    expect(error.details.retryAfterMs).toBeUndefined();
   });
 
   test.each([
@@ -401,7 +401,7 @@ describe("success without images is EMPTY_RESPONSE", () => {
   test("without an id it carries the trace id", async () => {
     const reply = await answer({ id: "", data: {}, base_resp: SUCCESS }, { traceId: "trace-1" });
 
-    expect(errorOf(reply).facts.traceId).toBe("trace-1");
+    expect(errorOf(reply).details.traceId).toBe("trace-1");
   });
 });
 
@@ -437,18 +437,19 @@ describe("whatever the body holds", () => {
 
         expect(isDocumented(outcome)).toBe(true);
         if (status === 504) expect(outcome).toBeInstanceOf(UnknownOutcomeError);
-        if (status >= 300) expect(outcome).toBeInstanceOf(ServerError);
+        if (status >= 300) expect(outcome).toBeInstanceOf(UserFacingError);
       }),
       { numRuns: 300 },
     );
   });
 });
 
-function isDocumented(outcome: Generation | ServerError): boolean {
-  if (outcome instanceof ServerError)
+function isDocumented(outcome: GenerationResult | UserFacingError): boolean {
+  if (outcome instanceof UserFacingError) {
     return [MiniMaxApiError, HttpError, UnknownOutcomeError, EmptyResponseError].some(
       (type) => outcome instanceof type,
     );
+  }
   const { images, metadata } = outcome;
   return images.length > 0 && /^\d+$/.test(metadata.failed_count) && /^\d+$/.test(metadata.success_count);
 }

@@ -1,8 +1,8 @@
 import { API_CODES, API_HOSTS, TRANSIENT_HTTP_STATUSES } from "../constants.ts";
 import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError } from "../errors.ts";
+import { type UpstreamReply, upstreamReplySchema } from "../schemas.ts";
 import { secureLink } from "./links.ts";
 import type { DecodedImage } from "./reply-body.ts";
-import { type UpstreamReply, upstreamReplySchema } from "../schemas.ts";
 
 const LINK_MAX_CHARACTERS = 2048;
 const KEY_CODES: ReadonlySet<number> = new Set([1004, 2049]);
@@ -12,7 +12,7 @@ export type GeneratedImage =
   { readonly chunks: readonly Uint8Array[] } | { readonly link: string } | { readonly problem: string };
 
 /** What one paid request made. */
-export interface Generation {
+export interface GenerationResult {
   /** Upstream's request id, or its trace id; absent when the answer had neither. */
   readonly id: string | undefined;
   /** At least one, in MiniMax's order. */
@@ -21,7 +21,7 @@ export interface Generation {
 }
 
 /** An HTTP answer with its body read. */
-export interface Answer {
+export interface UpstreamResponse {
   readonly status: number;
   readonly host: string;
   readonly traceId: string | undefined;
@@ -40,23 +40,25 @@ export interface Answer {
  * Reads an answer in the order HTTP status, `base_resp`, data.
  *
  * @param requested - how many images were asked for, for the counts when upstream gives none
- * @throws MiniMaxApiError, HttpError, UnknownOutcomeError or EmptyResponseError; never anything else, whatever the body holds
+ * @throws MiniMaxApiError, HttpError, UnknownOutcomeError or EmptyResponseError; never anything else, whatever the body
+ *   holds
  */
-export function interpretReply(answer: Answer, requested: number): Generation {
+export function interpretReply(answer: UpstreamResponse, requested: number): GenerationResult {
   const parsed = upstreamReplySchema.safeParse(answer.json);
   const reply: UpstreamReply = parsed.success ? parsed.data : {};
   const success = answer.status >= 200 && answer.status < 300;
-  const code = reply.base_resp?.status_code ?? (success ? undefined : codeInWords(reply.error?.message));
+  const code = reply.base_resp?.status_code ?? (success ? undefined : codeInMessage(reply.error?.message));
   if (code !== undefined && code !== 0) throw refusal(answer, reply, code);
   if (!success) throw httpFailure(answer);
 
   const images = imagesOf(answer, reply);
   const id = [reply.id, answer.traceId].map((text) => answer.quote(text ?? "")).find((text) => text !== "");
   if (images.length === 0) {
-    if (code === undefined && reply.metadata === undefined)
+    if (code === undefined && reply.metadata === undefined) {
       throw new UnknownOutcomeError(answer.unreadable ?? "its answer is not what MiniMax documents", {
         traceId: answer.traceId,
       });
+    }
     throw new EmptyResponseError(reply.metadata?.failed_count, id);
   }
   return {
@@ -69,16 +71,18 @@ export function interpretReply(answer: Answer, requested: number): Generation {
   };
 }
 
-function refusal(answer: Answer, reply: UpstreamReply, code: number): Error {
+function refusal(answer: UpstreamResponse, reply: UpstreamReply, code: number): Error {
   const message = answer.quote(reply.base_resp?.status_msg ?? reply.error?.message ?? "");
-  const facts = { statusCode: code, traceId: answer.traceId };
-  if (API_CODES[code]?.outcome === "unknown")
+  const details = { statusCode: code, traceId: answer.traceId };
+  if (API_CODES[code]?.outcome === "unknown") {
     return new UnknownOutcomeError(`MiniMax reported a timeout ("${message}")`, {
-      ...facts,
+      ...details,
       recovery: API_CODES[code].recovery,
     });
-  if (mayHaveBeenMade(answer.status))
-    return new UnknownOutcomeError(`${answer.host} answered HTTP ${String(answer.status)}`, facts);
+  }
+  if (mayHaveBeenMade(answer.status)) {
+    return new UnknownOutcomeError(`${answer.host} answered HTTP ${answer.status}`, details);
+  }
   return new MiniMaxApiError(code, message, {
     traceId: answer.traceId,
     retryAfterMs: answer.retryAfterMs,
@@ -93,11 +97,12 @@ function regionHint(host: string): string {
   return ` This server asks ${host}; the other region's host is ${new URL(url).host} (MINIMAX_API_HOST=${name}).`;
 }
 
-function httpFailure(answer: Answer): Error {
-  if (mayHaveBeenMade(answer.status))
-    return new UnknownOutcomeError(`${answer.host} answered HTTP ${String(answer.status)}`, {
+function httpFailure(answer: UpstreamResponse): Error {
+  if (mayHaveBeenMade(answer.status)) {
+    return new UnknownOutcomeError(`${answer.host} answered HTTP ${answer.status}`, {
       traceId: answer.traceId,
     });
+  }
   return new HttpError(answer.status, answer);
 }
 
@@ -106,17 +111,18 @@ function mayHaveBeenMade(status: number): boolean {
 }
 
 /** The other envelope of the same host writes its code into the message: "login fail: … (1004)". */
-function codeInWords(message: string | undefined): number | undefined {
+function codeInMessage(message: string | undefined): number | undefined {
   const digits = /\((\d{4})\)\s*$/.exec(message ?? "")?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-function imagesOf({ decode }: Answer, { data }: UpstreamReply): GeneratedImage[] {
+function imagesOf({ decode }: UpstreamResponse, { data }: UpstreamReply): GeneratedImage[] {
   const encoded = data?.image_base64 ?? [];
-  if (encoded.length > 0)
+  if (encoded.length > 0) {
     return encoded.map((text) =>
       typeof text === "string" ? decode(text) : { problem: "MiniMax delivered no text for it" },
     );
+  }
   return (data?.image_urls ?? []).map(linkOf);
 }
 

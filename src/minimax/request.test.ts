@@ -3,10 +3,10 @@ import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { ReferenceError } from "../errors.ts";
-import { toRequest } from "./request.ts";
+import { SubjectReferenceError } from "../errors.ts";
 import { type GenerationRequest, toolInputSchema } from "../schemas.ts";
 import type { ReferencePlaces } from "../utils/reference-file.ts";
+import { toRequest } from "./request.ts";
 
 const LINK = "https://example.com/face.jpg";
 const NOWHERE: ReferencePlaces = { base: resolve("/nowhere"), directories: [], homeDirectory: resolve("/nobody") };
@@ -76,7 +76,7 @@ describe("the references in it", () => {
     const subject_reference = [LINK, "http://example.com"].map((image_file) => ({ type: "character", image_file }));
     const asking = requestFor({ subject_reference });
 
-    await expect(asking).rejects.toBeInstanceOf(ReferenceError);
+    await expect(asking).rejects.toBeInstanceOf(SubjectReferenceError);
     await expect(asking).rejects.toThrow("subject_reference[1].image_file: ");
   });
 });

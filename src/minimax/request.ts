@@ -1,11 +1,11 @@
-import { resolveReference } from "./references.ts";
 import type { GenerationRequest, ToolInput } from "../schemas.ts";
 import type { ReferencePlaces } from "../utils/reference-file.ts";
+import { resolveReference } from "./references.ts";
 
 /**
  * The request body for a call: every default spelled out, nothing in it that was not given or is not documented.
  *
- * @throws ReferenceError when a reference may not be used
+ * @throws SubjectReferenceError when a reference may not be used
  */
 export async function toRequest(input: ToolInput, places: ReferencePlaces): Promise<GenerationRequest> {
   const { model, prompt, aspect_ratio, width, height, response_format, n, prompt_optimizer } = input;
@@ -31,7 +31,7 @@ async function resolveAll(
   return Promise.all(
     references.map(async ({ type, image_file }, position) => ({
       type,
-      image_file: await resolveReference(image_file, `subject_reference[${String(position)}].image_file`, places),
+      image_file: await resolveReference(image_file, `subject_reference[${position}].image_file`, places),
     })),
   );
 }

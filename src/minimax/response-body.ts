@@ -1,7 +1,7 @@
-import { unlessAborted } from "../timing/abort.ts";
 import { IMAGE_MAX_BYTES, IMAGES_MAX } from "../constants.ts";
-import { BudgetSpentError } from "../errors.ts";
-import { brokenOff } from "./fetch-failures.ts";
+import { DeadlineExceededError } from "../errors.ts";
+import { unlessAborted } from "../timing/abort.ts";
+import { toInterruptedError } from "./fetch-failures.ts";
 import { readReplyBody, type ReplyBody, UnreadableBodyError } from "./reply-body.ts";
 
 const JSON_MAX_BYTES = 1024 * 1024;
@@ -12,7 +12,10 @@ const REPLY_LIMITS = {
 };
 const NO_BODY: ReplyBody = { json: undefined, decode: () => ({ problem: "there is no body" }) };
 
-/** The body in pieces. Node's own iteration of it can wait forever when the request is aborted just as its last piece arrives (seen with Node 20). */
+/**
+ * The body in pieces. Node's own iteration of it can wait forever when the request is aborted just as its last piece
+ * arrives (seen with Node 20).
+ */
 export async function* bodyOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   if (response.body === null) return;
   const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
@@ -35,10 +38,11 @@ export async function readBody(
   try {
     return { body: await readReplyBody(bodyOf(response, signal), REPLY_LIMITS), unreadable: undefined };
   } catch (error) {
-    if (error instanceof UnreadableBodyError)
+    if (error instanceof UnreadableBodyError) {
       return { body: NO_BODY, unreadable: `its answer could not be read: ${error.message}` };
-    const isCancelled = signal.aborted && !(signal.reason instanceof BudgetSpentError);
-    if (response.ok || isCancelled) throw brokenOff(error, signal);
+    }
+    const isCancelled = signal.aborted && !(signal.reason instanceof DeadlineExceededError);
+    if (response.ok || isCancelled) throw toInterruptedError(error, signal);
     return { body: NO_BODY, unreadable: undefined };
   }
 }

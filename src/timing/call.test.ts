@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { manualClock, type ManualClock } from "../../test/support/manual-clock.ts";
+import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
+import { DeadlineExceededError } from "../errors.ts";
 import { type Activity, type Call, startCall } from "./call.ts";
-import { BudgetSpentError } from "../errors.ts";
 
 const BUDGET_MS = 230_000;
 
@@ -15,7 +15,7 @@ function startTestCall(): {
   const client = new AbortController();
   const activities: Activity[] = [];
   const call = startCall({
-    cancelled: client.signal,
+    cancelSignal: client.signal,
     clock,
     budgetMs: BUDGET_MS,
     onActivity: (activity) => {
@@ -43,7 +43,7 @@ describe("the budget of a call", () => {
 
     await clock.advance(BUDGET_MS);
 
-    expect(call.signal.reason).toBeInstanceOf(BudgetSpentError);
+    expect(call.signal.reason).toBeInstanceOf(DeadlineExceededError);
     expect(call.signal.reason).toMatchObject({ budgetMs: BUDGET_MS });
   });
 
@@ -52,7 +52,7 @@ describe("the budget of a call", () => {
 
     await clock.advance(BUDGET_MS);
 
-    expect(call.cancelled.aborted).toBe(false);
+    expect(call.cancelSignal.aborted).toBe(false);
   });
 
   test("does not matter any more once the call has ended, and keeps no timer", async () => {
@@ -73,7 +73,7 @@ describe("the budget of a call", () => {
     call.end();
     call.end();
 
-    expect(call.signal.reason).toBeInstanceOf(BudgetSpentError);
+    expect(call.signal.reason).toBeInstanceOf(DeadlineExceededError);
   });
 });
 
@@ -85,7 +85,7 @@ describe("a call that the client cancels", () => {
     client.abort(reason);
 
     expect(call.signal.reason).toBe(reason);
-    expect(call.cancelled.reason).toBe(reason);
+    expect(call.cancelSignal.reason).toBe(reason);
   });
 
   test("keeps that reason when the time is used up afterwards", async () => {
@@ -105,14 +105,14 @@ describe("a call that the client cancels", () => {
 
     client.abort(reason);
 
-    expect(call.cancelled.reason).toBe(reason);
-    expect(call.signal.reason).toBeInstanceOf(BudgetSpentError);
+    expect(call.cancelSignal.reason).toBe(reason);
+    expect(call.signal.reason).toBeInstanceOf(DeadlineExceededError);
   });
 
   test("has aborted from the start when it was cancelled before it started", () => {
     const reason = new Error("already gone");
     const call = startCall({
-      cancelled: AbortSignal.abort(reason),
+      cancelSignal: AbortSignal.abort(reason),
       clock: manualClock(0),
       budgetMs: BUDGET_MS,
       onActivity: () => undefined,
@@ -124,7 +124,7 @@ describe("a call that the client cancels", () => {
 
 test("what a call does is passed on as it is", () => {
   const { call, activities } = startTestCall();
-  const activity = (nowMs: number): string => `drawing since ${String(nowMs)}`;
+  const activity = (nowMs: number): string => `drawing since ${nowMs}`;
 
   call.onActivity(activity);
 
@@ -134,7 +134,7 @@ test("what a call does is passed on as it is", () => {
 test("calls do not share their budgets", async () => {
   const clock = manualClock(0);
   const start = (budgetMs: number): Call =>
-    startCall({ cancelled: new AbortController().signal, clock, budgetMs, onActivity: () => undefined });
+    startCall({ cancelSignal: new AbortController().signal, clock, budgetMs, onActivity: () => undefined });
   const short = start(1_000);
   const long = start(2_000);
 

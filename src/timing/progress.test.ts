@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { manualClock, type ManualClock } from "../../test/support/manual-clock.ts";
 import { fastClock } from "../../test/support/fast-clock.ts";
+import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
 import { waitFor } from "../../test/support/wait-for.ts";
 import { Progress, type ProgressStep } from "./progress.ts";
 
@@ -51,7 +51,7 @@ describe("progress", () => {
 
   test("is told again every interval while nothing changes", async () => {
     const { progress, clock, sent } = startProgress();
-    progress.enter((nowMs) => `generating, ${String(nowMs)} ms`);
+    progress.enter((nowMs) => `generating, ${nowMs} ms`);
 
     await clock.advance(INTERVAL_MS * 3);
 

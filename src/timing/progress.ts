@@ -12,8 +12,9 @@ export interface ProgressStep {
 }
 
 /**
- * Keeps the client informed about one call: at once when the activity changes, and again at least every `intervalMs` while it does not.
- * How long MiniMax will take is not known, so `progress` follows steps / (steps + 9): it always rises and never reaches `total`.
+ * Keeps the client informed about one call: at once when the activity changes, and again at least every `intervalMs`
+ * while it does not. How long MiniMax will take is not known, so `progress` follows steps / (steps + 9): it always
+ * rises and never reaches `total`.
  */
 export class Progress {
   readonly #stopped = new AbortController();

@@ -1,10 +1,10 @@
 import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { manualClock, type ManualClock } from "../../test/support/manual-clock.ts";
 import { fastClock } from "../../test/support/fast-clock.ts";
+import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
 import type { Clock } from "./clock.ts";
-import { Pacer, type Place } from "./rate-limiter.ts";
+import { type Place, RateLimiter } from "./rate-limiter.ts";
 
 const START_MS = 5_000;
 const WINDOW_MS = 60_000;
@@ -18,21 +18,21 @@ interface Waiting {
 
 interface Queue {
   readonly clock: ManualClock;
-  readonly pacer: Pacer;
+  readonly rateLimiter: RateLimiter;
   readonly begun: readonly (readonly [string, number])[];
   readonly stand: (name: string, deadlineMs?: number) => Waiting;
 }
 
 function startQueue(limit: number): Queue {
   const clock = manualClock(START_MS);
-  const pacer = new Pacer(clock, limit, WINDOW_MS);
+  const rateLimiter = new RateLimiter(clock, limit, WINDOW_MS);
   const begun: [string, number][] = [];
   return {
     clock,
-    pacer,
+    rateLimiter,
     begun,
     stand: (name, deadlineMs = Infinity) => {
-      const place = pacer.join();
+      const place = rateLimiter.join();
       const controller = new AbortController();
       const waits: Place[] = [];
       const onWait = (waiting: Place): void => {
@@ -102,11 +102,11 @@ describe("at most the limit begins in any window", () => {
   test("also on a clock that wakes sleepers a little early", async () => {
     const clock = manualClock(START_MS);
     const early: Clock = { ...clock, sleep: (ms, signal) => clock.sleep(Math.max(1, ms - 3), signal) };
-    const pacer = new Pacer(early, 1, WINDOW_MS);
+    const rateLimiter = new RateLimiter(early, 1, WINDOW_MS);
     const beginMs: number[] = [];
     const stand = async (): Promise<void> => {
       const { signal } = new AbortController();
-      await pacer.join().turn({ signal, deadlineMs: Infinity, onWait: () => undefined });
+      await rateLimiter.join().turn({ signal, deadlineMs: Infinity, onWait: () => undefined });
       beginMs.push(clock.monotonicMs() - START_MS);
     };
     const all = Promise.all([stand(), stand(), stand()]);
@@ -129,11 +129,11 @@ describe("at most the limit begins in any window", () => {
 
   test("in real time, too", async () => {
     const clock = fastClock(1000);
-    const pacer = new Pacer(clock, 2, WINDOW_MS);
+    const rateLimiter = new RateLimiter(clock, 2, WINDOW_MS);
     const beginMs = await Promise.all(
       Array.from({ length: 5 }, async () => {
         const signal = new AbortController().signal;
-        await pacer.join().turn({ signal, deadlineMs: Infinity, onWait: () => undefined });
+        await rateLimiter.join().turn({ signal, deadlineMs: Infinity, onWait: () => undefined });
         return clock.monotonicMs();
       }),
     );
@@ -145,8 +145,8 @@ describe("at most the limit begins in any window", () => {
 
 describe("first come, first served", () => {
   test("also when the first one is not ready for its turn", async () => {
-    const { clock, pacer, begun, stand } = startQueue(0);
-    const first = pacer.join();
+    const { clock, rateLimiter, begun, stand } = startQueue(0);
+    const first = rateLimiter.join();
     stand("second");
     await clock.advance(WINDOW_MS);
     expect(begun).toEqual([]);
@@ -174,8 +174,8 @@ describe("first come, first served", () => {
   });
 
   test("stays so when a place is left whose turn was never asked for", async () => {
-    const { clock, pacer, begun, stand } = startQueue(1);
-    const [head, middle] = [pacer.join(), pacer.join()];
+    const { clock, rateLimiter, begun, stand } = startQueue(1);
+    const [head, middle] = [rateLimiter.join(), rateLimiter.join()];
     stand("a");
     stand("b");
     middle.leave();
@@ -192,8 +192,8 @@ describe("first come, first served", () => {
   });
 
   test("and who left in the middle does not let the next one past the head", async () => {
-    const { clock, pacer, begun, stand } = startQueue(0);
-    const head = pacer.join();
+    const { clock, rateLimiter, begun, stand } = startQueue(0);
+    const head = rateLimiter.join();
     const middle = stand("middle");
     stand("last");
 
@@ -207,9 +207,9 @@ describe("first come, first served", () => {
   });
 
   test("and leaving twice, or after the turn, takes nobody else's place", async () => {
-    const { clock, pacer, begun, stand } = startQueue(1);
+    const { clock, rateLimiter, begun, stand } = startQueue(1);
     const first = stand("a");
-    const head = pacer.join();
+    const head = rateLimiter.join();
     const last = stand("b");
     await clock.advance(0);
 
@@ -228,10 +228,10 @@ describe("a cancelled place", () => {
     ["while others go first", 2, false],
     ["while it waits for the window", 1, false],
   ])("%s ends with the reason, and was never counted", async (_when, others, isEarly) => {
-    const { clock, pacer, begun, stand } = startQueue(1);
+    const { clock, rateLimiter, begun, stand } = startQueue(1);
     const reason = new Error("the client cancelled");
     for (let other = 0; other < others; other += 1) stand("other");
-    const place = pacer.join();
+    const place = rateLimiter.join();
     const controller = new AbortController();
     if (isEarly) controller.abort(reason);
     const turn = place.turn({ signal: controller.signal, deadlineMs: Infinity, onWait: () => undefined });
@@ -248,8 +248,8 @@ describe("a cancelled place", () => {
   });
 
   test("is rejected at once, however long the others take", async () => {
-    const { pacer, stand, clock } = startQueue(0);
-    pacer.join();
+    const { rateLimiter, stand, clock } = startQueue(0);
+    rateLimiter.join();
     const waiting = stand("waiting");
     await clock.advance(1);
 
@@ -259,19 +259,19 @@ describe("a cancelled place", () => {
   });
 
   test("leaves nothing behind on its signal, and neither does one whose turn came", async () => {
-    const { pacer } = startQueue(0);
+    const { rateLimiter } = startQueue(0);
     const controller = new AbortController();
     const options = { signal: controller.signal, deadlineMs: Infinity, onWait: () => undefined };
-    const head = pacer.join();
-    const served = pacer.join().turn(options);
+    const head = rateLimiter.join();
+    const served = rateLimiter.join().turn(options);
     expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
 
     head.leave();
     await served;
     expect(getEventListeners(controller.signal, "abort")).toEqual([]);
 
-    pacer.join();
-    const cancelled = pacer.join().turn(options);
+    rateLimiter.join();
+    const cancelled = rateLimiter.join().turn(options);
     controller.abort("closing");
     await expect(cancelled).rejects.toBe("closing");
     expect(getEventListeners(controller.signal, "abort")).toEqual([]);
@@ -285,7 +285,7 @@ describe("a turn that would come too late", () => {
     const late = stand("b", START_MS + 50_000);
     const next = stand("c");
 
-    await expect(late.turn).rejects.toHaveProperty("name", "PacingError");
+    await expect(late.turn).rejects.toHaveProperty("name", "QueueTimeoutError");
     await expect(late.turn).rejects.toThrow("turn would come in 60 s");
     expect(late.waits).toEqual([]);
     await clock.advance(0);
@@ -327,16 +327,16 @@ describe("a turn that would come too late", () => {
   });
 
   test("because everybody was held back in the meantime is refused as soon as it is looked at", async () => {
-    const { clock, pacer, begun, stand } = startQueue(1);
+    const { clock, rateLimiter, begun, stand } = startQueue(1);
     stand("a");
     const late = stand("b", START_MS + 90_000);
     stand("c");
     await clock.advance(1);
 
-    pacer.holdBack(START_MS + 100_000);
+    rateLimiter.pauseUntil(START_MS + 100_000);
     await clock.advance(WINDOW_MS * 3);
 
-    await expect(late.turn).rejects.toHaveProperty("name", "PacingError");
+    await expect(late.turn).rejects.toHaveProperty("name", "QueueTimeoutError");
     expect(late.waits).toHaveLength(1);
     expect(begun).toEqual([
       ["a", 0],
@@ -347,8 +347,8 @@ describe("a turn that would come too late", () => {
 
 describe("holding back", () => {
   test.each([0, 1, 10])("keeps everything from beginning before its end, with a limit of %i", async (limit) => {
-    const { clock, pacer, begun, stand } = startQueue(limit);
-    pacer.holdBack(START_MS + 30_000);
+    const { clock, rateLimiter, begun, stand } = startQueue(limit);
+    rateLimiter.pauseUntil(START_MS + 30_000);
     const first = stand("a");
 
     await clock.advance(29_999);
@@ -360,12 +360,12 @@ describe("holding back", () => {
   });
 
   test("reaches who waits already", async () => {
-    const { clock, pacer, begun, stand } = startQueue(1);
+    const { clock, rateLimiter, begun, stand } = startQueue(1);
     stand("a");
     stand("b");
     await clock.advance(59_999);
 
-    pacer.holdBack(START_MS + 75_000);
+    rateLimiter.pauseUntil(START_MS + 75_000);
     await clock.advance(WINDOW_MS);
 
     expect(begun).toEqual([
@@ -375,9 +375,9 @@ describe("holding back", () => {
   });
 
   test("is never shortened by a second, smaller one", async () => {
-    const { clock, pacer, begun, stand } = startQueue(0);
-    pacer.holdBack(START_MS + 30_000);
-    pacer.holdBack(START_MS + 10_000);
+    const { clock, rateLimiter, begun, stand } = startQueue(0);
+    rateLimiter.pauseUntil(START_MS + 30_000);
+    rateLimiter.pauseUntil(START_MS + 10_000);
     stand("a");
 
     await clock.advance(WINDOW_MS);
@@ -386,8 +386,8 @@ describe("holding back", () => {
   });
 
   test("until a moment that has passed keeps nobody", async () => {
-    const { clock, pacer, begun, stand } = startQueue(0);
-    pacer.holdBack(START_MS - 1);
+    const { clock, rateLimiter, begun, stand } = startQueue(0);
+    rateLimiter.pauseUntil(START_MS - 1);
 
     expect(stand("a").waits).toEqual([]);
     await clock.advance(0);
@@ -398,8 +398,8 @@ describe("holding back", () => {
 
 describe("a place knows", () => {
   test("how many go first, and when its turn will probably be", () => {
-    const { pacer } = startQueue(2);
-    const places = Array.from({ length: 5 }, () => pacer.join());
+    const { rateLimiter } = startQueue(2);
+    const places = Array.from({ length: 5 }, () => rateLimiter.join());
 
     expect(places.map(({ ahead }) => ahead())).toEqual([0, 1, 2, 3, 4]);
     expect(places.map(({ turnMs }) => Math.max(turnMs(), START_MS))).toEqual([
@@ -426,18 +426,18 @@ describe("a place knows", () => {
   });
 
   test("that it is held back", () => {
-    const { pacer } = startQueue(1);
-    const [first, second] = [pacer.join(), pacer.join()];
+    const { rateLimiter } = startQueue(1);
+    const [first, second] = [rateLimiter.join(), rateLimiter.join()];
 
-    pacer.holdBack(START_MS + 30_000);
+    rateLimiter.pauseUntil(START_MS + 30_000);
 
     expect(first.turnMs()).toBe(START_MS + 30_000);
     expect(second.turnMs()).toBe(START_MS + 30_000 + WINDOW_MS);
   });
 
   test.each([0, 5])("that it has to wait for one that is not ready yet, with a limit of %i", async (limit) => {
-    const { clock, pacer, begun, stand } = startQueue(limit);
-    pacer.join();
+    const { clock, rateLimiter, begun, stand } = startQueue(limit);
+    rateLimiter.join();
 
     const second = stand("b");
     await clock.advance(WINDOW_MS);
@@ -447,12 +447,12 @@ describe("a place knows", () => {
   });
 
   test("that it has to wait, and says so once, however often it has to wait on", async () => {
-    const { clock, pacer, stand } = startQueue(1);
+    const { clock, rateLimiter, stand } = startQueue(1);
     const first = stand("a");
     const second = stand("b");
     const third = stand("c");
     await clock.advance(1);
-    pacer.holdBack(START_MS + WINDOW_MS + 5_000);
+    rateLimiter.pauseUntil(START_MS + WINDOW_MS + 5_000);
 
     await clock.advance(WINDOW_MS * 4);
 
@@ -492,17 +492,18 @@ describe("whatever comes and goes", () => {
   async function visit(
     { preparesMs, cancelAfterMs, deadlineAfterMs }: Visitor,
     index: number,
-    { clock, pacer, fates }: { clock: ManualClock; pacer: Pacer; fates: Fate[] },
+    { clock, rateLimiter, fates }: { clock: ManualClock; rateLimiter: RateLimiter; fates: Fate[] },
   ): Promise<void> {
-    const place = pacer.join();
+    const place = rateLimiter.join();
     const deadlineMs = clock.monotonicMs() + deadlineAfterMs;
     let readyMs = clock.monotonicMs() + preparesMs;
     let hasBegun = false;
     const controller = new AbortController();
-    if (cancelAfterMs !== undefined)
+    if (cancelAfterMs !== undefined) {
       void clock.sleep(cancelAfterMs, new AbortController().signal).then(() => {
         controller.abort();
       });
+    }
     try {
       await clock.sleep(preparesMs, controller.signal);
       readyMs = clock.monotonicMs();
@@ -518,13 +519,13 @@ describe("whatever comes and goes", () => {
 
   async function goThrough(limit: number, crowd: readonly Visitor[]): Promise<Fate[]> {
     const clock = manualClock(START_MS);
-    const pacer = new Pacer(clock, limit, WINDOW_MS);
+    const rateLimiter = new RateLimiter(clock, limit, WINDOW_MS);
     const fates: Fate[] = [];
     const visits: Promise<void>[] = [];
     for (const [index, visitor] of crowd.entries()) {
       await clock.advance(visitor.gapMs);
-      visits.push(visit(visitor, index, { clock, pacer, fates }));
-      if (visitor.holdsBackMs !== undefined) pacer.holdBack(clock.monotonicMs() + visitor.holdsBackMs);
+      visits.push(visit(visitor, index, { clock, rateLimiter, fates }));
+      if (visitor.holdsBackMs !== undefined) rateLimiter.pauseUntil(clock.monotonicMs() + visitor.holdsBackMs);
     }
     await clock.advance(WINDOW_MS * (crowd.length + 4));
     await Promise.all(visits);
@@ -539,8 +540,9 @@ describe("whatever comes and goes", () => {
         const begun = fates.filter(({ hasBegun }) => hasBegun);
         const order = begun.map(({ index }) => index);
         expect(order).toEqual(order.toSorted((left, right) => left - right));
-        for (const [position, { goneMs }] of begun.entries())
+        for (const [position, { goneMs }] of begun.entries()) {
           expect((begun[position + limit]?.goneMs ?? Infinity) - goneMs).toBeGreaterThanOrEqual(WINDOW_MS);
+        }
         expect(fates).toHaveLength(crowd.length);
       }),
       { numRuns: 150 },

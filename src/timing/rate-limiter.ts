@@ -1,6 +1,6 @@
+import { QueueTimeoutError } from "../errors.ts";
 import { unlessAborted } from "./abort.ts";
 import type { Clock } from "./clock.ts";
-import { PacingError } from "../errors.ts";
 
 /** What a place in the queue needs to know of the call that stands there. */
 export interface TurnOptions {
@@ -20,15 +20,17 @@ export interface Place {
   /**
    * Waits for the turn, counts the request as begun, and leaves the place.
    *
-   * @throws PacingError when the turn would come after the deadline; the signal's reason on abort
+   * @throws QueueTimeoutError when the turn would come after the deadline; the signal's reason on abort
    */
   readonly turn: (options: TurnOptions) => Promise<void>;
   /** Makes room for the next one; harmless when done before. */
   readonly leave: () => void;
 }
 
-/** Lets at most `limit` requests begin in any `windowMs`, first come, first served. One instance paces a whole process. */
-export class Pacer {
+/**
+ * Lets at most `limit` requests begin in any `windowMs`, first come, first served. One instance paces a whole process.
+ */
+export class RateLimiter {
   readonly #queue = new Set<Place>();
   #lastLeft: Promise<unknown> = Promise.resolve();
   #begunMs: number[] = [];
@@ -66,7 +68,7 @@ export class Pacer {
   }
 
   /** Lets nothing begin before `untilMs` (monotonic). */
-  holdBack(untilMs: number): void {
+  pauseUntil(untilMs: number): void {
     this.#heldUntilMs = Math.max(this.#heldUntilMs, untilMs);
   }
 
@@ -98,6 +100,6 @@ export class Pacer {
 
   #assertInTime(place: Place, deadlineMs: number): void {
     const turnMs = place.turnMs();
-    if (turnMs >= deadlineMs) throw new PacingError(turnMs - this.clock.monotonicMs());
+    if (turnMs >= deadlineMs) throw new QueueTimeoutError(turnMs - this.clock.monotonicMs());
   }
 }

@@ -1,19 +1,19 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Clock, systemClock } from "./clock.ts";
 import {
-  BudgetSpentError,
   ConnectionError,
+  DeadlineExceededError,
   EmptyResponseError,
-  GaveUpError,
   HttpError,
   ImageError,
   MiniMaxApiError,
   OutputDirectoryError,
-  ServerError,
+  RetriesExhaustedError,
   UnknownOutcomeError,
+  UserFacingError,
 } from "../errors.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { DEFAULT_POLICY, fullJitter, retry, type RetryWait, type Timing } from "./retry.ts";
 
 const NO_DEADLINE_MS = Infinity;
@@ -76,8 +76,8 @@ async function travel({
   return { outcome, calls, sleeps: clock.sleeps, waits };
 }
 
-function passing(repeatAfterMs = 0): ServerError {
-  return new ServerError("It rains.", { repeatAfterMs });
+function passing(retryAfterMs = 0): UserFacingError {
+  return new UserFacingError("It rains.", { retryAfterMs });
 }
 
 function lasting(count: number, error: unknown): unknown[] {
@@ -160,12 +160,9 @@ describe("what succeeds", () => {
 describe("what may be repeated", () => {
   test.each<[string, unknown]>([
     ["no connection", new ConnectionError("api.minimax.io", "ECONNREFUSED")],
-    ...[408, 429, 500, 502, 503].map((status): [string, unknown] => [`HTTP ${String(status)}`, httpError(status)]),
-    ...[1000, 1024, 1033, 1039, 1041, 1002, 2045].map((code): [string, unknown] => [
-      `code ${String(code)}`,
-      apiError(code),
-    ]),
-    ["an image that may come the next time", new ImageError("The link broke.", { repeatAfterMs: 0 })],
+    ...[408, 429, 500, 502, 503].map((status): [string, unknown] => [`HTTP ${status}`, httpError(status)]),
+    ...[1000, 1024, 1033, 1039, 1041, 1002, 2045].map((code): [string, unknown] => [`code ${code}`, apiError(code)]),
+    ["an image that may come the next time", new ImageError("The link broke.", { retryAfterMs: 0 })],
   ])("%s is tried again", async (_name, error) => {
     const { outcome, calls } = await travel({ failures: [error] });
 
@@ -243,20 +240,17 @@ describe("what must not be repeated", () => {
     ["an unknown outcome", new UnknownOutcomeError("no answer came")],
     ["code 1001", apiError(1001)],
     ...[1004, 1008, 1026, 1027, 1042, 2013, 2038, 2049, 2056, 2061, 9999].map((code): [string, unknown] => [
-      `code ${String(code)}`,
+      `code ${code}`,
       apiError(code),
     ]),
-    ...[400, 401, 403, 404, 422, 501, 504].map((status): [string, unknown] => [
-      `HTTP ${String(status)}`,
-      httpError(status),
-    ]),
+    ...[400, 401, 403, 404, 422, 501, 504].map((status): [string, unknown] => [`HTTP ${status}`, httpError(status)]),
     ["code 1004 with Retry-After", apiError(1004, 1_000)],
     ["an answer without images", new EmptyResponseError("4", undefined)],
-    ["a used up budget", new BudgetSpentError(230_000)],
+    ["a used up budget", new DeadlineExceededError(230_000)],
     ["a directory that cannot be written", new OutputDirectoryError("No.")],
-    ["having given up before", new GaveUpError(passing(), 4)],
+    ["having given up before", new RetriesExhaustedError(passing(), 4)],
     ["a defect", new TypeError("x is not a function")],
-    ["an error that only looks the part", Object.assign(new Error("no"), { facts: { repeatAfterMs: 0 } })],
+    ["an error that only looks the part", Object.assign(new Error("no"), { details: { retryAfterMs: 0 } })],
     ["a thrown text", "no"],
     ["undefined", undefined],
   ])("%s is thrown as it is, after one try", async (_name, error) => {
@@ -280,22 +274,22 @@ describe("when all tries are used up", () => {
 
     expect(calls).toBe(retries + 1);
     expect(waits).toHaveLength(retries);
-    expect(outcome).toHaveProperty("error.name", "GaveUpError");
-    expect(outcome).toHaveProperty("error.message", `${cause.message} Tried ${String(retries + 1)} times.`);
+    expect(outcome).toHaveProperty("error.name", "RetriesExhaustedError");
+    expect(outcome).toHaveProperty("error.message", `${cause.message} Tried ${retries + 1} times.`);
     expect(outcome).toHaveProperty("error.cause", cause);
   });
 
   test("the code, the hint and the trace id of the last failure stay, and nobody repeats it again", async () => {
-    const last = new ServerError("It pours.", {
+    const last = new UserFacingError("It pours.", {
       statusCode: 1033,
       traceId: "trace-2",
       recovery: "Take an umbrella.",
-      repeatAfterMs: 0,
+      retryAfterMs: 0,
     });
 
     const { outcome } = await travel({ failures: [passing(), passing(), passing(), last] });
 
-    expect(outcome).toHaveProperty("error.facts", {
+    expect(outcome).toHaveProperty("error.details", {
       statusCode: 1033,
       traceId: "trace-2",
       recovery: "Take an umbrella.",
@@ -310,7 +304,7 @@ describe("a wait that does not fit into the time that is left", () => {
     const { outcome, calls, sleeps, waits } = await travel({ failures: [cause], deadlineMs: START_MS + 60_499 });
 
     expect([calls, sleeps, waits]).toEqual([1, [], []]);
-    expect(outcome).toHaveProperty("error.name", "GaveUpError");
+    expect(outcome).toHaveProperty("error.name", "RetriesExhaustedError");
     expect(outcome).toHaveProperty("error.message", expect.stringContaining("next try would have been in 61 s"));
     expect(outcome).toHaveProperty("error.cause", cause);
   });
@@ -319,7 +313,7 @@ describe("a wait that does not fit into the time that is left", () => {
     const { outcome, calls, sleeps } = await travel({ failures: [apiError(1002)], deadlineMs: START_MS + 60_500 });
 
     expect([calls, sleeps]).toEqual([1, []]);
-    expect(outcome).toHaveProperty("error.name", "GaveUpError");
+    expect(outcome).toHaveProperty("error.name", "RetriesExhaustedError");
   });
 
   test("is begun when it ends in time", async () => {
@@ -359,7 +353,7 @@ describe("a wait that does not fit into the time that is left", () => {
 describe("an abort", () => {
   test.each([
     ["an error", new Error("the client cancelled")],
-    ["a used up budget", new BudgetSpentError(230_000)],
+    ["a used up budget", new DeadlineExceededError(230_000)],
     ["a text", "closing"],
   ])("during a wait ends it with the reason, here %s, and nothing is tried again", async (_kind, reason) => {
     const controller = new AbortController();

@@ -1,5 +1,5 @@
+import { RetriesExhaustedError, UserFacingError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
-import { GaveUpError, ServerError } from "../errors.ts";
 
 /** How often and how patiently something is tried again. */
 export interface BackoffPolicy {
@@ -21,7 +21,7 @@ export interface Timing {
 
 /** A wait that is about to begin. */
 export interface RetryWait {
-  readonly error: ServerError;
+  readonly error: UserFacingError;
   /** Number of the coming try; the first one was 1. */
   readonly nextTry: number;
   /** How many tries there are at most. */
@@ -33,16 +33,20 @@ export interface RetryWait {
 /** Three retries, waiting at most 1, 2 and 4 seconds; 30 seconds is the most any policy here should wait. */
 export const DEFAULT_POLICY: BackoffPolicy = { retries: 3, baseMs: 1000, capMs: 30_000 };
 
-/** Full jitter: uniform in `[0, min(capMs, baseMs * 2 ** attempt))`, in milliseconds; `attempt` starts at 0. Source: AWS Architecture Blog, "Exponential Backoff And Jitter". */
+/**
+ * Full jitter: uniform in `[0, min(capMs, baseMs * 2 ** attempt))`, in milliseconds; `attempt` starts at 0. Source: AWS
+ * Architecture Blog, "Exponential Backoff And Jitter".
+ */
 export function fullJitter(attempt: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
   return random() * Math.min(capMs, baseMs * 2 ** attempt);
 }
 
 /**
- * Runs `operation` until it succeeds or must not be repeated. Only a `ServerError` with `repeatAfterMs` is repeated; the wait is
- * `repeatAfterMs` plus full jitter. A wait that would not end before `deadlineMs` (monotonic) is not begun.
+ * Runs `operation` until it succeeds or must not be repeated. Only a `UserFacingError` with `retryAfterMs` is repeated;
+ * the wait is `retryAfterMs` plus full jitter. A wait that would not end before `deadlineMs` (monotonic) is not begun.
  *
- * @throws the operation's own error when it must not be repeated, `GaveUpError` when tries or time are used up, the signal's reason on abort during a wait
+ * @throws the operation's own error when it must not be repeated, `RetriesExhaustedError` when tries or time are used
+ *   up, the signal's reason on abort during a wait
  */
 export async function retry<T>(
   operation: () => Promise<T>,
@@ -53,11 +57,11 @@ export async function retry<T>(
     try {
       return await operation();
     } catch (error) {
-      if (!(error instanceof ServerError) || error.facts.repeatAfterMs === undefined) throw error;
-      if (attempt >= policy.retries) throw new GaveUpError(error, attempt + 1);
-      const waitMs = error.facts.repeatAfterMs + fullJitter(attempt, policy, random);
+      if (!(error instanceof UserFacingError) || error.details.retryAfterMs === undefined) throw error;
+      if (attempt >= policy.retries) throw new RetriesExhaustedError(error, attempt + 1);
+      const waitMs = error.details.retryAfterMs + fullJitter(attempt, policy, random);
       const untilMs = clock.monotonicMs() + waitMs;
-      if (untilMs >= deadlineMs) throw new GaveUpError(error, attempt + 1, waitMs);
+      if (untilMs >= deadlineMs) throw new RetriesExhaustedError(error, attempt + 1, waitMs);
       onWait({ error, nextTry: attempt + 2, tries: policy.retries + 1, untilMs });
       await clock.sleep(waitMs, signal);
     }

@@ -2,11 +2,11 @@ import { NO_LONGER_NEEDED } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 
 /** A signal that aborts with its parent, and also when `reset` is not called for a while. */
-export class Watchdog {
+export class StallTimer {
   readonly #aborted = new AbortController();
   readonly #ended = new AbortController();
   #counting = new AbortController();
-  #hasBarked = false;
+  #stalled = false;
 
   /**
    * @param limitMs - longest silence, in milliseconds; it is counted from now on
@@ -31,12 +31,12 @@ export class Watchdog {
   }
 
   /** Whether the silence was too long. */
-  get hasBarked(): boolean {
-    return this.#hasBarked;
+  get stalled(): boolean {
+    return this.#stalled;
   }
 
   /** Begins to count anew. */
-  reset(): void {
+  touch(): void {
     this.#counting.abort(NO_LONGER_NEEDED);
     this.#counting = new AbortController();
     this.#watch();
@@ -51,7 +51,7 @@ export class Watchdog {
   #watch(): void {
     this.clock.sleep(this.limitMs, this.#counting.signal).then(
       () => {
-        this.#hasBarked = true;
+        this.#stalled = true;
         this.#aborted.abort();
       },
       () => undefined,

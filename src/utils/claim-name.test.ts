@@ -1,7 +1,7 @@
 import { link, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { temporaryDirectory, type TemporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { claimName } from "./claim-name.ts";
 
 const WITHOUT_LINKS = ["EPERM", "ENOTSUP", "ENOSYS", "EOPNOTSUPP", "EMLINK", "EACCES", "EISDIR"];

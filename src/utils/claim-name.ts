@@ -12,8 +12,8 @@ const NO_HARD_LINKS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Gives a finished file its name in one step. A hard link does that; where the filesystem has none (FAT, some network shares), the name is
- * reserved by an empty file of our own, which the finished one then replaces.
+ * Gives a finished file its name in one step. A hard link does that; where the filesystem has none (FAT, some network
+ * shares), the name is reserved by an empty file of our own, which the finished one then replaces.
  *
  * @param makeLink - makes the hard link
  * @returns false when the name is taken; then nothing has changed

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { anyText } from "../../test/support/any-text.ts";
 import { codePoints } from "../text.ts";
-import { fileStem, givenStems, promptStems, slugOf } from "./file-names.ts";
+import { numberedNames, promptNames, slugOf, uniqueBaseName } from "./file-names.ts";
 
 const bytesIn = (text: string): number => Buffer.byteLength(text);
 
@@ -131,31 +131,31 @@ describe("whatever the prompt", () => {
   test("the whole file name fits the narrowest common filesystem", () => {
     fc.assert(
       fc.property(prompts, fc.integer({ min: 1, max: 9 }), (prompt, index) => {
-        expect(bytesIn(`${fileStem(slugOf(prompt), 9_999_999_999_999, index)}.jpeg`)).toBeLessThanOrEqual(143);
+        expect(bytesIn(`${uniqueBaseName(slugOf(prompt), 9_999_999_999_999, index)}.jpeg`)).toBeLessThanOrEqual(143);
       }),
       { numRuns: 200 },
     );
   });
 });
 
-describe("fileStem", () => {
+describe("uniqueBaseName", () => {
   test("is slug, milliseconds, index and eight hex digits", () => {
-    expect(fileStem("a-cat", 1_764_000_000_123, 2)).toMatch(/^a-cat-1764000000123-2-[0-9a-f]{8}$/);
+    expect(uniqueBaseName("a-cat", 1_764_000_000_123, 2)).toMatch(/^a-cat-1764000000123-2-[0-9a-f]{8}$/);
   });
 
   test("has whole milliseconds also from a clock that counts finer", () => {
-    expect(fileStem("a-cat", 1_764_000_000_123.75, 1)).toMatch(/^a-cat-1764000000123-1-/);
+    expect(uniqueBaseName("a-cat", 1_764_000_000_123.75, 1)).toMatch(/^a-cat-1764000000123-1-/);
   });
 
   test("is different each time", () => {
-    expect(new Set(Array.from({ length: 100 }, () => fileStem("a-cat", 1, 1))).size).toBe(100);
+    expect(new Set(Array.from({ length: 100 }, () => uniqueBaseName("a-cat", 1, 1))).size).toBe(100);
   });
 });
 
 describe("names made of the prompt", () => {
   test("carry slug, time and index, and are different each time", () => {
-    const nextStem = promptStems("A red fox!", 1_700_000_000_123)(2);
-    const stems = [nextStem(), nextStem(), nextStem()];
+    const nextBaseName = promptNames("A red fox!", 1_700_000_000_123)(2);
+    const stems = [nextBaseName(), nextBaseName(), nextBaseName()];
 
     for (const stem of stems) expect(stem).toMatch(/^A-red-fox-1700000000123-2-[0-9a-f]{8}$/);
     expect(new Set(stems).size).toBe(3);
@@ -163,28 +163,29 @@ describe("names made of the prompt", () => {
 });
 
 describe("names that were asked for", () => {
-  const stemsOf = (nextStem: () => string, count: number): string[] => Array.from({ length: count }, () => nextStem());
+  const nextNameOf = (nextBaseName: () => string, count: number): string[] =>
+    Array.from({ length: count }, () => nextBaseName());
 
   test("are plain for one image, and numbered from 2 when they are taken", () => {
-    expect(stemsOf(givenStems("hero", 1)(1), 4)).toEqual(["hero", "hero-2", "hero-3", "hero-4"]);
+    expect(nextNameOf(numberedNames("hero", 1)(1), 4)).toEqual(["hero", "hero-2", "hero-3", "hero-4"]);
   });
 
   test("are numbered by the images when there are several", () => {
-    const stems = givenStems("hero", 3);
+    const stems = numberedNames("hero", 3);
 
     expect([1, 2, 3].map((index) => stems(index)())).toEqual(["hero-1", "hero-2", "hero-3"]);
   });
 
   test("go on after the last image's number where one is taken", () => {
-    const second = givenStems("hero", 3)(2);
+    const second = numberedNames("hero", 3)(2);
 
-    expect(stemsOf(second, 3)).toEqual(["hero-2", "hero-4", "hero-5"]);
+    expect(nextNameOf(second, 3)).toEqual(["hero-2", "hero-4", "hero-5"]);
   });
 
   test("are never proposed twice, whatever order the images are saved in", () => {
-    const stems = givenStems("hero", 3);
+    const stems = numberedNames("hero", 3);
     const nextStems = [stems(3), stems(1), stems(2)];
-    const proposed = [0, 1, 2].flatMap(() => nextStems.map((nextStem) => nextStem()));
+    const proposed = [0, 1, 2].flatMap(() => nextStems.map((nextBaseName) => nextBaseName()));
 
     expect(new Set(proposed).size).toBe(9);
   });
@@ -199,6 +200,6 @@ describe("names that were asked for", () => {
     ["jpeg", "jpeg"],
     ["hero.png.jpeg", "hero.png"],
   ])("lose an image ending, because the bytes decide it: %s gives %s", (filename, stem) => {
-    expect(givenStems(filename, 1)(1)()).toBe(stem);
+    expect(numberedNames(filename, 1)(1)()).toBe(stem);
   });
 });

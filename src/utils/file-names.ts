@@ -5,8 +5,9 @@ const SLUG_MAX_BYTES = 100;
 const IMAGE_ENDING = /\.(?:jpe?g|png|webp)$/i;
 
 /**
- * Makes a file name stem of a prompt: letters, their marks and digits of every script (NFC), words joined with `-`, at most 50 characters
- * and 100 UTF-8 bytes, so that with time, index and ending it fits the 143 bytes of the narrowest common filesystem (eCryptfs). Without any letter or digit: `image`.
+ * Makes a file name stem of a prompt: letters, their marks and digits of every script (NFC), words joined with `-`, at
+ * most 50 characters and 100 UTF-8 bytes, so that with time, index and ending it fits the 143 bytes of the narrowest
+ * common filesystem (eCryptfs). Without any letter or digit: `image`.
  */
 export function slugOf(prompt: string): string {
   const words = prompt.normalize("NFC").match(/[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu) ?? [];
@@ -29,22 +30,25 @@ function cut(text: string): string {
   return fitting;
 }
 
-/** Gives the stems to try for the image with this index, counted from 1; each call of the inner function gives the next one. */
-export type StemsOf = (index: number) => () => string;
+/**
+ * Gives the stems to try for the image with this index, counted from 1; each call of the inner function gives the next
+ * one.
+ */
+export type NameSequence = (index: number) => () => string;
 
 /** Names made of the prompt: `<slug>-<unix ms>-<index>-<8 hex>`. */
-export function promptStems(prompt: string, unixMs: number): StemsOf {
+export function promptNames(prompt: string, unixMs: number): NameSequence {
   const slug = slugOf(prompt);
-  return (index) => () => fileStem(slug, unixMs, index);
+  return (index) => () => uniqueBaseName(slug, unixMs, index);
 }
 
 /**
- * Names that were asked for. One image: `hero`, then `hero-2`, `hero-3` …; several: `hero-1` to `hero-<count>`, and for each that is taken the
- * next number after those.
+ * Names that were asked for. One image: `hero`, then `hero-2`, `hero-3` …; several: `hero-1` to `hero-<count>`, and for
+ * each that is taken the next number after those.
  *
  * @param filename - a leading part of a file name; an image ending is dropped, because the bytes decide it
  */
-export function givenStems(filename: string, count: number): StemsOf {
+export function numberedNames(filename: string, count: number): NameSequence {
   const stem = filename.replace(IMAGE_ENDING, "");
   let next = count + 1;
   return (index) => {
@@ -53,12 +57,12 @@ export function givenStems(filename: string, count: number): StemsOf {
       const number = isFirst ? index : next++;
       const isPlain = isFirst && count === 1;
       isFirst = false;
-      return isPlain ? stem : `${stem}-${String(number)}`;
+      return isPlain ? stem : `${stem}-${number}`;
     };
   };
 }
 
 /** `<slug>-<unix ms>-<index>-<8 hex>`, without the ending; different each time. `index` counts from 1. */
-export function fileStem(slug: string, unixMs: number, index: number): string {
-  return `${slug}-${String(Math.floor(unixMs))}-${String(index)}-${crypto.randomUUID().slice(0, 8)}`;
+export function uniqueBaseName(slug: string, unixMs: number, index: number): string {
+  return `${slug}-${Math.floor(unixMs)}-${index}-${crypto.randomUUID().slice(0, 8)}`;
 }

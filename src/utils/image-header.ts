@@ -56,12 +56,16 @@ function pngSize(view: DataView): ImageHeader | undefined {
     !startsWith(view, 0, signature) ||
     !startsWith(view, 8, [0, 0, 0, 13]) ||
     !hasText(view, 12, "IHDR")
-  )
+  ) {
     return undefined;
+  }
   return { mimeType: "image/png", extension: "png", width: view.getUint32(16), height: view.getUint32(20) };
 }
 
-/** The RIFF header and the first chunk: VP8 (lossy), VP8L (lossless) or VP8X (extended). Source: RFC 9649, RFC 6386 section 9.1. */
+/**
+ * The RIFF header and the first chunk: VP8 (lossy), VP8L (lossless) or VP8X (extended). Source: RFC 9649, RFC 6386
+ * section 9.1.
+ */
 function webpSize(view: DataView): ImageHeader | undefined {
   if (view.byteLength < 30 || !hasText(view, 0, "RIFF") || !hasText(view, 8, "WEBP")) return undefined;
   const size = (width: number, height: number): ImageHeader => ({

@@ -11,7 +11,7 @@ async function inlineOf(sizes: readonly number[], maxBytes: number): Promise<Inl
   await using directory = await temporaryDirectory();
   const saved = await Promise.all(
     sizes.map(async (bytes, index): Promise<SavedImage> => {
-      const path = join(directory.path, `${String(index)}.jpeg`);
+      const path = join(directory.path, `${index}.jpeg`);
       await writeFile(path, pictureOf(bytes, index));
       return { path, width: 8, height: 8, bytes, mime_type: FORMATS[index % 3] ?? "image/jpeg" };
     }),

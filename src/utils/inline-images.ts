@@ -9,8 +9,8 @@ export interface InlineImage {
 }
 
 /**
- * Reads saved images back, in order, as long as all of them together have at most `maxBytes`. The first that does not fit, or that cannot be
- * read any more, ends it; it never throws, because the images are saved and paid for.
+ * Reads saved images back, in order, as long as all of them together have at most `maxBytes`. The first that does not
+ * fit, or that cannot be read any more, ends it; it never throws, because the images are saved and paid for.
  */
 export async function readInlineImages(saved: readonly SavedImage[], maxBytes: number): Promise<InlineImage[]> {
   const inline: InlineImage[] = [];

@@ -175,12 +175,12 @@ describe("outside the base", () => {
     await using place = await room();
     const before = await place.everything();
 
-    const { message, facts } = await place.refusal(requested);
+    const { message, details } = await place.refusal(requested);
 
     expect(message).toContain("outside the base directory");
     expect(message).toContain(place.base);
-    expect(facts.recovery).toContain("MINIMAX_OUTPUT_DIR");
-    expect(facts.repeatAfterMs).toBeUndefined();
+    expect(details.recovery).toContain("MINIMAX_OUTPUT_DIR");
+    expect(details.retryAfterMs).toBeUndefined();
     expect(await place.everything()).toEqual(before);
   });
 
@@ -338,11 +338,11 @@ describe("a directory that cannot be written", () => {
       await writeFile(join(place.base, "notes.txt"), "mine");
       const before = await place.everything();
 
-      const { message, facts, cause } = await place.refusal(requested);
+      const { message, details, cause } = await place.refusal(requested);
 
       expect(message).toMatch(/cannot be written \(E[A-Z]+\)\.$/);
       expect(message).toContain(join(place.base, requested));
-      expect(facts.recovery).toContain("No request was made");
+      expect(details.recovery).toContain("No request was made");
       expect(cause).toBeInstanceOf(Error);
       expect(await readFile(join(place.base, "notes.txt"), "utf8")).toBe("mine");
       expect(await place.everything()).toEqual(before);

@@ -1,7 +1,7 @@
 import { access, constants, lstat, mkdir, open, realpath } from "node:fs/promises";
 import nodePath, { type PlatformPath } from "node:path";
 import { OutputDirectoryError } from "../errors.ts";
-import { bounded, messageOf, systemCode } from "../text.ts";
+import { messageOf, systemCode, truncate } from "../text.ts";
 import { removeFile } from "./temporary-file.ts";
 
 /** Where files may be saved. Both are absolute. */
@@ -25,8 +25,9 @@ export interface OutputRootSources {
 }
 
 /**
- * The configured directory; else `output` in the working directory; else, where that is no place to save (a filesystem root, a Windows system
- * directory, not writable: desktop clients start servers there), `Pictures/minimax-image-mcp` in the home directory. Creates nothing.
+ * The configured directory; else `output` in the working directory; else, where that is no place to save (a filesystem
+ * root, a Windows system directory, not writable: desktop clients start servers there), `Pictures/minimax-image-mcp` in
+ * the home directory. Creates nothing.
  */
 export async function chooseOutputRoot(
   { configured, workingDirectory, homeDirectory, systemDirectories }: OutputRootSources,
@@ -50,20 +51,25 @@ export function expandHome(directory: string, homeDirectory: string, path: Platf
   return rest === undefined ? directory : path.join(homeDirectory, rest);
 }
 
-/** Whether `target` is `base` or lies below it, by the path rules of the platform alone: links are not followed. Both have to be absolute. */
+/**
+ * Whether `target` is `base` or lies below it, by the path rules of the platform alone: links are not followed. Both
+ * have to be absolute.
+ */
 export function isInside(base: string, target: string, path: PlatformPath = nodePath): boolean {
   const fromBase = path.relative(base, target);
   return fromBase !== ".." && !fromBase.startsWith(`..${path.sep}`) && !path.isAbsolute(fromBase);
 }
 
 /**
- * Turns `output_dir` into a directory that exists and lies inside the base after resolving symlinks on both sides. Nothing is created when the
- * directory is refused; only where another program puts a link in its place meanwhile, empty directories may stay behind the link.
+ * Turns `output_dir` into a directory that exists and lies inside the base after resolving symlinks on both sides.
+ * Nothing is created when the directory is refused; only where another program puts a link in its place meanwhile,
+ * empty directories may stay behind the link.
  *
  * @param requested - the call's `output_dir`; absent for the default directory
  * @param signal - its reason takes the place of an error that comes after the abort
  * @returns the real path
- * @throws the signal's reason on abort; OutputDirectoryError when the directory is outside the base or cannot be created
+ * @throws the signal's reason on abort; OutputDirectoryError when the directory is outside the base or cannot be
+ *   created
  */
 export async function resolveOutputDirectory(
   requested: string | undefined,
@@ -109,7 +115,7 @@ async function refusing<T>(
     signal?.throwIfAborted();
     if (error instanceof OutputDirectoryError) throw error;
     throw new OutputDirectoryError(
-      `The output directory ${bounded(directory)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
+      `The output directory ${truncate(directory)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
       {
         recovery:
           "No request was made. Choose another output_dir inside the base directory, or mend the permissions or the disk.",
@@ -131,13 +137,15 @@ export async function canBeWritten(directory: string): Promise<boolean> {
 }
 
 function outside(requested: string, base: string): OutputDirectoryError {
-  return new OutputDirectoryError(`output_dir "${bounded(requested)}" is outside the base directory ${base}.`, {
+  return new OutputDirectoryError(`output_dir "${truncate(requested)}" is outside the base directory ${base}.`, {
     recovery:
       "No request was made. Give a path inside the base directory, or leave output_dir out. The base directory is set with MINIMAX_OUTPUT_DIR.",
   });
 }
 
-/** Resolves the links of the part of a path that exists, and appends the rest. A link that leads nowhere is an error. */
+/**
+ * Resolves the links of the part of a path that exists, and appends the rest. A link that leads nowhere is an error.
+ */
 async function realPathOf(path: string): Promise<{ path: string; exists: boolean }> {
   try {
     return { path: await realpath(path), exists: true };
@@ -148,7 +156,10 @@ async function realPathOf(path: string): Promise<{ path: string; exists: boolean
   }
 }
 
-/** Level by level, because Node's recursive mkdir never returns where a filesystem says ENOENT below a directory that exists (`/proc`). */
+/**
+ * Level by level, because Node's recursive mkdir never returns where a filesystem says ENOENT below a directory that
+ * exists (`/proc`).
+ */
 async function makeDirectory(path: string): Promise<void> {
   const parent = nodePath.dirname(path);
   if (parent !== path && !(await exists(parent))) await makeDirectory(parent);

@@ -7,9 +7,9 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
-import { ReferenceError } from "../errors.ts";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { SubjectReferenceError } from "../errors.ts";
 import { readReferenceFile } from "./reference-file.ts";
 
 const isWindows = process.platform === "win32";
@@ -33,8 +33,9 @@ async function room(): Promise<Room> {
   const home = join(base, "home");
   const outside = join(directory.path, "outside");
   for (const path of [base, faces, home, outside, join(base, "deep")]) await mkdir(path);
-  for (const path of [base, faces, home, outside, join(base, "deep")])
+  for (const path of [base, faces, home, outside, join(base, "deep")]) {
     await writeFile(join(path, "face.jpeg"), PICTURE);
+  }
   const places = { base, directories: [join(directory.path, "gone"), faces], homeDirectory: home };
   const read = (imageFile: string): Promise<string> => readReferenceFile(imageFile, NAME, places);
   return {
@@ -57,7 +58,7 @@ async function refusalOf(reading: Promise<string>): Promise<string> {
   try {
     await reading;
   } catch (error) {
-    if (error instanceof ReferenceError) return error.message;
+    if (error instanceof SubjectReferenceError) return error.message;
     throw error;
   }
   throw new Error("The file was accepted.");

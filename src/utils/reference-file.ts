@@ -2,8 +2,8 @@ import { constants, open, realpath } from "node:fs/promises";
 import nodePath from "node:path";
 import { fileURLToPath } from "node:url";
 import { REFERENCE_MAX_BYTES } from "../constants.ts";
-import { ReferenceError } from "../errors.ts";
-import { bounded, messageOf, systemCode } from "../text.ts";
+import { SubjectReferenceError } from "../errors.ts";
+import { messageOf, systemCode, truncate } from "../text.ts";
 import { readImageHeader } from "./image-header.ts";
 import { expandHome, isInside } from "./output-directory.ts";
 
@@ -21,13 +21,14 @@ export interface ReferencePlaces {
  *
  * @param imageFile - an absolute path, a `file://` URL, a path below `~`, or a path relative to the base
  * @param name - how the parameter is called in messages
- * @throws ReferenceError unless it is a regular file of less than 10 MB, inside an allowed directory after resolving symlinks, and a JPEG, PNG or WebP by its leading bytes
+ * @throws SubjectReferenceError unless it is a regular file of less than 10 MB, inside an allowed directory after
+ *   resolving symlinks, and a JPEG, PNG or WebP by its leading bytes
  */
 export async function readReferenceFile(imageFile: string, name: string, places: ReferencePlaces): Promise<string> {
   const path = await allowedPath(imageFile, name, places);
   const bytes = await readWhole(path, name);
   const header = readImageHeader(bytes);
-  if (header === undefined) throw refused(name, `${bounded(path)} is not a JPEG, PNG or WebP image`);
+  if (header === undefined) throw refused(name, `${truncate(path)} is not a JPEG, PNG or WebP image`);
   return `data:${header.mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
@@ -40,11 +41,11 @@ async function allowedPath(
   const allowed = [base, ...directories];
   const outside = refused(
     name,
-    `${bounded(path)} is outside the directories that may be read (${bounded(allowed.join(", "))})`,
+    `${truncate(path)} is outside the directories that may be read (${truncate(allowed.join(", "))})`,
   );
   const real = await realpath(path).catch((error: unknown) => {
     if (!allowed.some((directory) => isInside(directory, path))) throw outside;
-    throw refused(name, `${bounded(path)} cannot be read (${systemCode(error) ?? messageOf(error)})`);
+    throw refused(name, `${truncate(path)} cannot be read (${systemCode(error) ?? messageOf(error)})`);
   });
   const realDirectories = await Promise.all(allowed.map((directory) => realpath(directory).catch(() => directory)));
   if (!realDirectories.some((directory) => isInside(directory, real))) throw outside;
@@ -57,29 +58,32 @@ function localPath(imageFile: string, name: string): string {
   try {
     return fileURLToPath(imageFile);
   } catch {
-    throw refused(name, `${bounded(imageFile)} is no file URL of this machine`);
+    throw refused(name, `${truncate(imageFile)} is no file URL of this machine`);
   }
 }
 
-/** Opens first, without waiting for the other end of a pipe, and asks the open file, so that nothing can be put in its place in between. */
+/**
+ * Opens first, without waiting for the other end of a pipe, and asks the open file, so that nothing can be put in its
+ * place in between.
+ */
 async function readWhole(path: string, name: string): Promise<Uint8Array> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const status = await file.stat();
-      if (!status.isFile()) throw refused(name, `${bounded(path)} is not a regular file`);
-      if (status.size >= REFERENCE_MAX_BYTES) throw refused(name, `${bounded(path)} has 10 MB or more`);
+      if (!status.isFile()) throw refused(name, `${truncate(path)} is not a regular file`);
+      if (status.size >= REFERENCE_MAX_BYTES) throw refused(name, `${truncate(path)} has 10 MB or more`);
       const { buffer, bytesRead } = await file.read(new Uint8Array(status.size));
       return buffer.subarray(0, bytesRead);
     } finally {
       await file.close();
     }
   } catch (error) {
-    if (error instanceof ReferenceError) throw error;
-    throw refused(name, `${bounded(path)} cannot be read (${systemCode(error) ?? messageOf(error)})`);
+    if (error instanceof SubjectReferenceError) throw error;
+    throw refused(name, `${truncate(path)} cannot be read (${systemCode(error) ?? messageOf(error)})`);
   }
 }
 
-function refused(name: string, why: string): ReferenceError {
-  return new ReferenceError(`${name}: ${why}.`);
+function refused(name: string, why: string): SubjectReferenceError {
+  return new SubjectReferenceError(`${name}: ${why}.`);
 }

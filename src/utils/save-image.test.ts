@@ -35,7 +35,7 @@ function named(...stems: readonly string[]): () => string {
   return () => {
     const stem = stems[asked];
     asked += 1;
-    if (stem === undefined) throw new Error(`Asked for ${String(asked)} names.`);
+    if (stem === undefined) throw new Error(`Asked for ${asked} names.`);
     return stem;
   };
 }
@@ -44,7 +44,7 @@ function numbered(stem: string): () => string {
   let asked = 0;
   return () => {
     asked += 1;
-    return asked === 1 ? stem : `${stem}-${String(asked)}`;
+    return asked === 1 ? stem : `${stem}-${asked}`;
   };
 }
 
@@ -77,7 +77,7 @@ describe("a saved image", () => {
 
     const saved = await saveImage(
       chunksOf(bytes),
-      { directory: directory.path, nextStem: named("hero") },
+      { directory: directory.path, nextBaseName: named("hero") },
       NOBODY_ABORTS,
     );
 
@@ -104,7 +104,7 @@ describe("a saved image", () => {
 
     const saved = await saveImage(
       chunksOf(bytes),
-      { directory: directory.path, nextStem: named("hero") },
+      { directory: directory.path, nextBaseName: named("hero") },
       NOBODY_ABORTS,
     );
 
@@ -119,7 +119,7 @@ describe("a saved image", () => {
 
     const saved = await saveImage(
       chunksOf(bytes, 10_000),
-      { directory: directory.path, nextStem: named("hero") },
+      { directory: directory.path, nextBaseName: named("hero") },
       NOBODY_ABORTS,
     );
 
@@ -135,7 +135,7 @@ describe("a saved image", () => {
       yield another;
     }
 
-    const saved = await saveImage(pieces(), { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS);
+    const saved = await saveImage(pieces(), { directory: directory.path, nextBaseName: named("hero") }, NOBODY_ABORTS);
 
     expect(saved).toMatchObject({ ...SIZE, mime_type: "image/jpeg" });
   });
@@ -143,9 +143,9 @@ describe("a saved image", () => {
   test.runIf(process.platform === "linux")("is closed, and so is one that is refused", async () => {
     await using directory = await temporaryDirectory();
 
-    await saveImage(chunksOf(await jpeg()), { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS);
+    await saveImage(chunksOf(await jpeg()), { directory: directory.path, nextBaseName: named("hero") }, NOBODY_ABORTS);
     await failureOf(
-      saveImage(chunksOf(Buffer.from("odd")), { directory: directory.path, nextStem: named() }, NOBODY_ABORTS),
+      saveImage(chunksOf(Buffer.from("odd")), { directory: directory.path, nextBaseName: named() }, NOBODY_ABORTS),
     );
 
     expect((await openFiles()).filter((path) => path.startsWith(directory.path))).toEqual([]);
@@ -154,7 +154,7 @@ describe("a saved image", () => {
   test("is the same, into whatever pieces its bytes are cut", async () => {
     await using directory = await temporaryDirectory();
     const bytes = await jpeg();
-    const nextStem = numbered("hero");
+    const nextBaseName = numbered("hero");
 
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat({ max: bytes.byteLength }), { maxLength: 6 }), async (cuts) => {
@@ -166,7 +166,7 @@ describe("a saved image", () => {
           }
         }
 
-        const saved = await saveImage(pieces(), { directory: directory.path, nextStem }, NOBODY_ABORTS);
+        const saved = await saveImage(pieces(), { directory: directory.path, nextBaseName }, NOBODY_ABORTS);
 
         expect(saved).toMatchObject({ ...SIZE, bytes: bytes.byteLength });
         expect(await readFile(saved.path)).toEqual(bytes);
@@ -186,7 +186,7 @@ describe("a saved image", () => {
       }
     }
 
-    await saveImage(watched(), { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS);
+    await saveImage(watched(), { directory: directory.path, nextBaseName: named("hero") }, NOBODY_ABORTS);
 
     expect(new Set(seen).size).toBe(1);
     expect(seen[0]).toMatch(/^\..*\.tmp$/);
@@ -199,11 +199,7 @@ test("nobody who keeps looking ever sees a picture that is not whole", async () 
   const progress = { isOver: false };
   const saving = Promise.all(
     Array.from({ length: 60 }, (_, index) =>
-      saveImage(
-        chunksOf(bytes),
-        { directory: directory.path, nextStem: named(`hero-${String(index)}`) },
-        NOBODY_ABORTS,
-      ),
+      saveImage(chunksOf(bytes), { directory: directory.path, nextBaseName: named(`hero-${index}`) }, NOBODY_ABORTS),
     ),
   ).finally(() => {
     progress.isOver = true;
@@ -229,7 +225,7 @@ describe("a name that is taken", () => {
 
     const saved = await saveImage(
       chunksOf(bytes),
-      { directory: directory.path, nextStem: named("hero", "hero-2", "hero-3") },
+      { directory: directory.path, nextBaseName: named("hero", "hero-2", "hero-3") },
       NOBODY_ABORTS,
     );
 
@@ -246,7 +242,7 @@ describe("a name that is taken", () => {
 
     const saved = await saveImage(
       chunksOf(await jpeg()),
-      { directory: directory.path, nextStem: named("hero", "hero-2") },
+      { directory: directory.path, nextBaseName: named("hero", "hero-2") },
       NOBODY_ABORTS,
     );
 
@@ -261,7 +257,7 @@ describe("a name that is taken", () => {
 
     const saved = await saveImage(
       chunksOf(await jpeg()),
-      { directory: directory.path, nextStem: named("hero", "hero-2") },
+      { directory: directory.path, nextBaseName: named("hero", "hero-2") },
       NOBODY_ABORTS,
     );
 
@@ -275,7 +271,7 @@ describe("a name that is taken", () => {
 
     const saved = await saveImage(
       chunksOf(await jpeg()),
-      { directory: directory.path, nextStem: named("hero") },
+      { directory: directory.path, nextBaseName: named("hero") },
       NOBODY_ABORTS,
     );
 
@@ -284,13 +280,11 @@ describe("a name that is taken", () => {
 
   test("by one of 40 images that are saved at once goes to that one alone", async () => {
     await using directory = await temporaryDirectory();
-    const images = await Promise.all(
-      Array.from({ length: 40 }, (_, index) => jpeg(`rgb(${String(index * 6)}, 80, 160)`)),
-    );
+    const images = await Promise.all(Array.from({ length: 40 }, (_, index) => jpeg(`rgb(${index * 6}, 80, 160)`)));
 
     const saved = await Promise.all(
       images.map((bytes) =>
-        saveImage(chunksOf(bytes), { directory: directory.path, nextStem: numbered("hero") }, NOBODY_ABORTS),
+        saveImage(chunksOf(bytes), { directory: directory.path, nextBaseName: numbered("hero") }, NOBODY_ABORTS),
       ),
     );
 
@@ -319,7 +313,7 @@ describe("an abort", () => {
     }
 
     const failure = await failureOf(
-      saveImage(interrupted(), { directory: directory.path, nextStem: named("hero") }, controller.signal),
+      saveImage(interrupted(), { directory: directory.path, nextBaseName: named("hero") }, controller.signal),
     );
 
     expect(failure).toBe(reason);
@@ -341,7 +335,7 @@ describe("an abort", () => {
     }
 
     const failure = await failureOf(
-      saveImage(long(), { directory: directory.path, nextStem: named("hero") }, controller.signal),
+      saveImage(long(), { directory: directory.path, nextBaseName: named("hero") }, controller.signal),
     );
 
     expect(failure).toBe(reason);
@@ -360,7 +354,7 @@ describe("an abort", () => {
     }
 
     const failure = await failureOf(
-      saveImage(interrupted(), { directory: directory.path, nextStem: named("hero") }, controller.signal),
+      saveImage(interrupted(), { directory: directory.path, nextBaseName: named("hero") }, controller.signal),
     );
 
     expect(failure).toBe(reason);
@@ -374,7 +368,7 @@ describe("an abort", () => {
     const failure = await failureOf(
       saveImage(
         chunksOf(await jpeg()),
-        { directory: directory.path, nextStem: named("hero") },
+        { directory: directory.path, nextBaseName: named("hero") },
         AbortSignal.abort(reason),
       ),
     );
@@ -392,7 +386,7 @@ describe("an abort", () => {
         const controller = new AbortController();
         const saving = saveImage(
           chunksOf(bytes, 50),
-          { directory: directory.path, nextStem: named("hero") },
+          { directory: directory.path, nextBaseName: named("hero") },
           controller.signal,
         );
         const settled = saving.then(
@@ -414,7 +408,11 @@ describe("an abort", () => {
   test("after the end does not take the file away", async () => {
     await using directory = await temporaryDirectory();
     const controller = new AbortController();
-    await saveImage(chunksOf(await jpeg()), { directory: directory.path, nextStem: named("hero") }, controller.signal);
+    await saveImage(
+      chunksOf(await jpeg()),
+      { directory: directory.path, nextBaseName: named("hero") },
+      controller.signal,
+    );
 
     controller.abort();
     await nextTurn();
@@ -425,7 +423,7 @@ describe("an abort", () => {
 
 describe("a source that fails", () => {
   test.each<[string, Error]>([
-    ["an image error", new ImageError("The link broke.", { repeatAfterMs: 0 })],
+    ["an image error", new ImageError("The link broke.", { retryAfterMs: 0 })],
     ["a plain error", new TypeError("terminated")],
     ["a system error", Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" })],
   ])("with %s leaves no file, and its own error comes through", async (_kind, reason) => {
@@ -438,7 +436,7 @@ describe("a source that fails", () => {
     }
 
     const failure = await failureOf(
-      saveImage(broken(), { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS),
+      saveImage(broken(), { directory: directory.path, nextBaseName: named("hero") }, NOBODY_ABORTS),
     );
 
     expect(failure).toBe(reason);
@@ -453,7 +451,7 @@ describe("a source that fails", () => {
     };
 
     const failure = await failureOf(
-      saveImage(broken, { directory: directory.path, nextStem: named("hero") }, NOBODY_ABORTS),
+      saveImage(broken, { directory: directory.path, nextBaseName: named("hero") }, NOBODY_ABORTS),
     );
 
     expect(failure).toBe(reason);
@@ -463,11 +461,11 @@ describe("a source that fails", () => {
   test("does not touch the images that are saved beside it", async () => {
     await using directory = await temporaryDirectory();
     const bytes = await jpeg();
-    const nextStem = numbered("hero");
+    const nextBaseName = numbered("hero");
     const sources = [chunksOf(bytes), chunksOf(Buffer.from("<html>")), chunksOf(bytes)];
 
     const outcomes = await Promise.allSettled(
-      sources.map((source) => saveImage(source, { directory: directory.path, nextStem }, NOBODY_ABORTS)),
+      sources.map((source) => saveImage(source, { directory: directory.path, nextBaseName }, NOBODY_ABORTS)),
     );
 
     expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
@@ -490,18 +488,18 @@ describe("what is no image", () => {
     await using directory = await temporaryDirectory();
     const bytes = await draw();
     let names = 0;
-    const nextStem = (): string => {
+    const nextBaseName = (): string => {
       names += 1;
       return "hero";
     };
 
     const failure = await failureOf(
-      saveImage(chunksOf(bytes, 100_000), { directory: directory.path, nextStem }, NOBODY_ABORTS),
+      saveImage(chunksOf(bytes, 100_000), { directory: directory.path, nextBaseName }, NOBODY_ABORTS),
     );
 
     expect(failure).toBeInstanceOf(ImageError);
     expect(failure).toHaveProperty("message", expect.stringContaining("not a JPEG, PNG or WebP"));
-    expect(failure).not.toHaveProperty("facts.repeatAfterMs");
+    expect(failure).not.toHaveProperty("details.retryAfterMs");
     expect(names).toBe(0);
     expect(await readdir(directory.path)).toEqual([]);
   });
@@ -513,7 +511,7 @@ describe("an image that cannot be written", () => {
     const gone = join(directory.path, "gone");
 
     const failure = await failureOf(
-      saveImage(chunksOf(await jpeg()), { directory: gone, nextStem: named("hero") }, NOBODY_ABORTS),
+      saveImage(chunksOf(await jpeg()), { directory: gone, nextBaseName: named("hero") }, NOBODY_ABORTS),
     );
 
     expect(failure).toBeInstanceOf(ImageError);
@@ -528,7 +526,7 @@ describe("an image that cannot be written", () => {
     await writeFile(file, "mine");
 
     const failure = await failureOf(
-      saveImage(chunksOf(await jpeg()), { directory: file, nextStem: named("hero") }, NOBODY_ABORTS),
+      saveImage(chunksOf(await jpeg()), { directory: file, nextBaseName: named("hero") }, NOBODY_ABORTS),
     );
 
     expect(failure).toBeInstanceOf(ImageError);
@@ -544,7 +542,7 @@ describe("an image that cannot be written", () => {
     const path = JSON.stringify(directory.path);
     const script = `import { readdir } from "node:fs/promises";
       import { saveImage } from ${module};
-      saveImage([Buffer.alloc(100_000)], { directory: ${path}, nextStem: () => "hero" }, new AbortController().signal)
+      saveImage([Buffer.alloc(100_000)], { directory: ${path}, nextBaseName: () => "hero" }, new AbortController().signal)
         .catch(async (error) => console.log(error.name, error.message, await readdir(${path})));`;
 
     const { stdout } = await promisify(execFile)("unshare", [
@@ -569,7 +567,11 @@ describe("an image that cannot be written", () => {
     await using directory = await temporaryDirectory();
 
     const failure = await failureOf(
-      saveImage(chunksOf(await jpeg()), { directory: directory.path, nextStem: named("x".repeat(300)) }, NOBODY_ABORTS),
+      saveImage(
+        chunksOf(await jpeg()),
+        { directory: directory.path, nextBaseName: named("x".repeat(300)) },
+        NOBODY_ABORTS,
+      ),
     );
 
     expect(failure).toBeInstanceOf(ImageError);
@@ -580,7 +582,7 @@ describe("an image that cannot be written", () => {
     await using directory = await temporaryDirectory();
 
     const failure = await failureOf(
-      saveImage(chunksOf(await jpeg()), { directory: directory.path, nextStem: named() }, NOBODY_ABORTS),
+      saveImage(chunksOf(await jpeg()), { directory: directory.path, nextBaseName: named() }, NOBODY_ABORTS),
     );
 
     expect(failure).toMatchObject({ message: "Asked for 1 names." });

@@ -12,14 +12,15 @@ export interface Destination {
   /** Absolute; exists. */
   readonly directory: string;
   /** A file name without its ending; called again with each name that is taken. */
-  readonly nextStem: () => string;
+  readonly nextBaseName: () => string;
 }
 
 /**
- * Writes one image. It streams into a temporary file beside its destination and gets its name only when it is whole and is an image;
- * a file that exists is never replaced. Whatever happens, the temporary file is gone afterwards.
+ * Writes one image. It streams into a temporary file beside its destination and gets its name only when it is whole and
+ * is an image; a file that exists is never replaced. Whatever happens, the temporary file is gone afterwards.
  *
- * @throws ImageError when the bytes are no image or cannot be written; the source's own error; the signal's reason on abort
+ * @throws ImageError when the bytes are no image or cannot be written; the source's own error; the signal's reason on
+ *   abort
  */
 export async function saveImage(
   source: AsyncIterable<Uint8Array>,
@@ -77,7 +78,10 @@ async function write(
   }
 }
 
-/** Nearly every header lies in the first piece; only small pieces, or a JPEG with much metadata, need this look at what was written. */
+/**
+ * Nearly every header lies in the first piece; only small pieces, or a JPEG with much metadata, need this look at what
+ * was written.
+ */
 async function headerOf(file: FileHandle, bytes: number): Promise<ImageHeader | undefined> {
   const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(bytes), 0, bytes, 0);
   return readImageHeader(buffer.subarray(0, bytesRead));
@@ -86,12 +90,12 @@ async function headerOf(file: FileHandle, bytes: number): Promise<ImageHeader | 
 /** Gives the finished file the first name that is free. */
 async function publish(
   temporary: string,
-  { directory, nextStem }: Destination,
+  { directory, nextBaseName }: Destination,
   { extension }: ImageHeader,
   disk: Disk,
 ): Promise<string> {
   for (;;) {
-    const path = nodePath.join(directory, `${nextStem()}.${extension}`);
+    const path = nodePath.join(directory, `${nextBaseName()}.${extension}`);
     if (await disk.run(() => claimName(temporary, path))) return path;
   }
 }

@@ -1,7 +1,8 @@
 import { rm, unlink } from "node:fs/promises";
 
 /**
- * Deletes a file of ours if it is there, and tries a few times more where another program holds it open (virus scanners on Windows).
+ * Deletes a file of ours if it is there, and tries a few times more where another program holds it open (virus scanners
+ * on Windows).
  *
  * @throws what the filesystem says when it stays undeletable
  */

@@ -23,7 +23,8 @@ export interface ConnectProxy extends AsyncDisposable {
 /**
  * Starts a real CONNECT proxy on this machine.
  *
- * @param options - `refuseWith` is an HTTP status with which every CONNECT is refused; `divert` leads tunnels elsewhere than to their target, by host and port
+ * @param options - `refuseWith` is an HTTP status with which every CONNECT is refused; `divert` leads tunnels elsewhere
+ *   than to their target, by host and port
  */
 export async function startConnectProxy({
   refuseWith,
@@ -40,7 +41,7 @@ export async function startConnectProxy({
   server.on("connect", ({ url = "", headers }, client) => {
     tunnels.push({ target: url, authorization: headers["proxy-authorization"] });
     if (refuseWith !== undefined) {
-      client.end(`HTTP/1.1 ${String(refuseWith)} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      client.end(`HTTP/1.1 ${refuseWith} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       return;
     }
     const { hostname, port } = new URL(`http://${divert[url] ?? url}`);
@@ -75,7 +76,7 @@ export async function closedHost(): Promise<string> {
   const port = portOf(server.address());
   server.close();
   await once(server, "close");
-  return `127.0.0.1:${String(port)}`;
+  return `127.0.0.1:${port}`;
 }
 
 function portOf(address: string | { readonly port: number } | null): number {

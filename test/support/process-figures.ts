@@ -11,9 +11,9 @@ export interface ProcessFigures {
 /** Reads a process's figures. Only Linux tells them; elsewhere they are 0. */
 export function processFigures(pid: number): ProcessFigures {
   if (process.platform !== "linux") return { memoryBytes: 0, descriptors: 0 };
-  const status = readFileSync(`/proc/${String(pid)}/status`, "utf8");
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return {
     memoryBytes: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024,
-    descriptors: readdirSync(`/proc/${String(pid)}/fd`).length,
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
   };
 }

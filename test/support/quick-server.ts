@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import process from "node:process";
-import { DEFAULT_POLICY } from "../../src/timing/retry.ts";
 import { run } from "../../src/run.ts";
+import { DEFAULT_POLICY } from "../../src/timing/retry.ts";
 import { fastClock } from "./fast-clock.ts";
 
 void run({

@@ -3,9 +3,9 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { type CallToolResult, CallToolResultSchema, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
 import { MiniMaxClient } from "../../src/client.ts";
-import { Pacer } from "../../src/timing/rate-limiter.ts";
-import { DEFAULT_POLICY, type Timing } from "../../src/timing/retry.ts";
 import { createServer } from "../../src/server.ts";
+import { RateLimiter } from "../../src/timing/rate-limiter.ts";
+import { DEFAULT_POLICY, type Timing } from "../../src/timing/retry.ts";
 import { STAND_IN_KEY } from "../../stand-in/server.ts";
 import { QUICK_SERVER } from "./build-quick-server.ts";
 import { fastClock } from "./fast-clock.ts";
@@ -48,8 +48,8 @@ interface Api {
 }
 
 /**
- * Spawns the built server and connects a client. When the test is over the process is ended, and every line it wrote to stdout has to be a
- * JSON-RPC message.
+ * Spawns the built server and connects a client. When the test is over the process is ended, and every line it wrote to
+ * stdout has to be a JSON-RPC message.
  *
  * @param command - Node by default
  * @param entry - its arguments; the built server by default
@@ -102,7 +102,10 @@ export async function spawnQuickServer({
   return spawnServer({ api, env: { TEST_SPEED: String(speed), ...env }, entry: [resolve(QUICK_SERVER)] });
 }
 
-/** Runs the server in this process, with time and chance in the test's hands: a minute passes in 60 ms unless told otherwise, jitter is at its middle, and the budget is ample. */
+/**
+ * Runs the server in this process, with time and chance in the test's hands: a minute passes in 60 ms unless told
+ * otherwise, jitter is at its middle, and the budget is ample.
+ */
 export async function startServer({
   api,
   speed = 1000,
@@ -133,7 +136,7 @@ export async function startServer({
     policy: DEFAULT_POLICY,
   };
   const { mcp, settled } = createServer({
-    client: new MiniMaxClient(STAND_IN_KEY, api.url, timing, new Pacer(clock, 0, 60_000)),
+    client: new MiniMaxClient(STAND_IN_KEY, api.url, timing, new RateLimiter(clock, 0, 60_000)),
     timing,
     outputRoot: { base: directory.path, defaultDirectory: directory.path },
     homeDirectory: directory.path,

@@ -17,11 +17,13 @@ interface Visit {
 }
 
 /**
- * A stand-in and a server that all tests of one group use, one after the other. Each test begins with no request, no picture and an empty
- * base directory, and fails when it leaves a half-written file. What comes in late falls to the next test, which did not ask for it.
+ * A stand-in and a server that all tests of one group use, one after the other. Each test begins with no request, no
+ * picture and an empty base directory, and fails when it leaves a half-written file. What comes in late falls to the
+ * next test, which did not ask for it.
  *
  * @param start - starts the server; it is started once
- * @returns `begin`, which each test calls once; the stand-in draws small pictures of 1024 by 1024 pixels unless told otherwise
+ * @returns `begin`, which each test calls once; the stand-in draws small pictures of 1024 by 1024 pixels unless told
+ *   otherwise
  */
 export function shareServer(start: (api: StandIn) => Promise<SpawnedServer>): {
   readonly begin: (play?: Play) => Visit;

@@ -2,7 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const POLL_MS = 5;
 
-/** Resolves with the first value of `probe` that is not undefined, null or false. Fails after `limitMs`, naming what was waited for. */
+/**
+ * Resolves with the first value of `probe` that is not undefined, null or false. Fails after `limitMs`, naming what was
+ * waited for.
+ */
 export async function waitFor<T>(
   what: string,
   probe: () => T | Promise<T>,
@@ -12,7 +15,7 @@ export async function waitFor<T>(
   for (;;) {
     const value = await probe();
     if (isThere(value)) return value;
-    if (performance.now() > deadlineMs) throw new Error(`Waited ${String(limitMs)} ms in vain for ${what}.`);
+    if (performance.now() > deadlineMs) throw new Error(`Waited ${limitMs} ms in vain for ${what}.`);
     await sleep(POLL_MS);
   }
 }
