@@ -1,9 +1,11 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
-import { bundle } from "./build/bundle.ts";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { bundleLauncher, bundleProxyClient, bundleServer } from "./build/bundle.ts";
 import { thirdPartyLicenses } from "./build/licenses.ts";
 
-const { program, sources } = await bundle("src/index.ts");
+const files = await Promise.all([bundleLauncher(), bundleServer(), bundleProxyClient()]);
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist");
-await writeFile("dist/index.js", program, { mode: 0o755 });
-await writeFile("dist/THIRD-PARTY-LICENSES.txt", await thirdPartyLicenses(sources));
+for (const { fileName, code } of files) await writeFile(join("dist", fileName), code);
+await chmod("dist/index.js", 0o755);
+await writeFile("dist/THIRD-PARTY-LICENSES.txt", await thirdPartyLicenses(files.flatMap(({ sources }) => sources)));

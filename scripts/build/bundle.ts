@@ -1,47 +1,76 @@
-import { build } from "rolldown";
-import { lazySchemas } from "./lazy-schemas.ts";
-import { withoutUnusedLibraries } from "./unused-libraries.ts";
+import { fileURLToPath } from "node:url";
+import { build, type Plugin } from "rolldown";
 
-/** A program in one file. */
-export interface Bundle {
-  /** The text of an ES module that runs the program. */
-  readonly program: string;
+const UNUSED_LIBRARY = fileURLToPath(new URL("unused-library.cjs", import.meta.url));
+const UNUSED_LIBRARIES = ["ajv", "ajv-formats", "zod/v3", "zod-to-json-schema"];
+
+/** One file of the program. */
+export interface BuiltFile {
+  readonly fileName: string;
+  /** The text of an ES module. */
+  readonly code: string;
   /** Every file whose code is in it, absolute. */
   readonly sources: readonly string[];
 }
 
+/** The few lines that clients start: they check the Node version and import the server beside them. */
+export function bundleLauncher(): Promise<BuiltFile> {
+  return bundle("index.js", { input: "src/cli/launch.ts", beside: { "../index.ts": "./server.js" }, minify: false });
+}
+
 /**
- * Bundles a program and everything it imports.
+ * The server and everything it imports.
  *
- * @throws when the bundler warns, as of an import cycle in the program's own files
+ * @param plugins - what is to be resolved otherwise; for tests
  */
-export async function bundle(input: string): Promise<Bundle> {
+export function bundleServer(plugins: readonly Plugin[] = []): Promise<BuiltFile> {
+  return bundle("server.js", { input: "src/index.ts", beside: { "./proxy-client.ts": "./proxy.js" }, plugins });
+}
+
+/** The proxy client, which only a configured proxy loads. */
+export function bundleProxyClient(): Promise<BuiltFile> {
+  return bundle("proxy.js", { input: "src/cli/proxy-client.ts", beside: {} });
+}
+
+/**
+ * Bundles one file.
+ *
+ * @throws when the bundler warns, as of an import cycle in the program's own files; third-party cycles are let through
+ */
+async function bundle(
+  fileName: string,
+  {
+    input,
+    beside,
+    minify = true,
+    plugins = [],
+  }: {
+    input: string;
+    /** Imports that become files of their own. */
+    beside: Readonly<Record<string, string>>;
+    minify?: boolean;
+    plugins?: readonly Plugin[];
+  },
+): Promise<BuiltFile> {
+  const filesBeside: Plugin = {
+    name: "files-beside",
+    resolveId: (specifier) => (specifier in beside ? { id: beside[specifier] ?? specifier, external: true } : null),
+  };
   const { output } = await build({
     input,
     platform: "node",
+    transform: { target: "node20.19" },
+    resolve: { alias: Object.fromEntries(UNUSED_LIBRARIES.map((name) => [name, UNUSED_LIBRARY])) },
+    plugins: [filesBeside, ...plugins],
     write: false,
-    plugins: [withoutUnusedLibraries, lazySchemas()],
     checks: { circularDependency: true },
     onLog: (_level, log) => {
       const isThirdPartyCycle = log.code === "CIRCULAR_DEPENDENCY" && log.message.includes("node_modules");
       if (!isThirdPartyCycle) throw new Error(log.message);
     },
-    output: { format: "cjs", minify: true, codeSplitting: false },
+    output: { minify, codeSplitting: false },
   });
   const [{ code, modules }] = output;
-  const sources = Object.entries(modules).flatMap(([id, { code }]) => (code === null ? [] : [id]));
-  return { program: withCompileCache(code), sources };
-}
-
-/**
- * Node keeps what V8 made of a module for the next start, but never for the file that a process is started with: that
- * one is compiled before it can ask for it. So the file holds the program as text, asks, and compiles it. Parsing takes
- * a fifth of the start otherwise. On Node 20, which has no such cache, the text is merely compiled.
- */
-function withCompileCache(code: string): string {
-  return `#!/usr/bin/env node
-import nodeModule from "node:module";
-nodeModule.enableCompileCache?.();
-new nodeModule.Module(import.meta.filename)._compile(${JSON.stringify(code.replace(/^#!.*\n/, ""))}, import.meta.filename);
-`;
+  const sources = Object.entries(modules).flatMap(([id, module]) => (module.code === null ? [] : [id]));
+  return { fileName, code, sources };
 }

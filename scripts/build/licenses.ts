@@ -1,21 +1,22 @@
 import { readdir, readFile } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 import { z } from "zod";
 
-const PACKAGE_DIRECTORY = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/;
+const PACKAGE_DIRECTORY = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/;
 const LICENSE_FILE = /^(?:licen[cs]e|notice)\b/i;
 const manifestSchema = z.object({ name: z.string(), version: z.string(), license: z.string() });
 
 /**
  * The licences of all packages that the files come from, as one text.
  *
- * @param files - absolute paths; those outside `node_modules` are not third-party
+ * @param files - absolute paths; what lies outside the `node_modules` of this project is not third-party
  * @throws when a package has no licence file: then it must not be shipped
  */
 export async function thirdPartyLicenses(files: readonly string[]): Promise<string> {
-  const directories = new Set(files.flatMap((file) => PACKAGE_DIRECTORY.exec(file.replaceAll(sep, "/"))?.[0] ?? []));
+  const paths = files.map((file) => relative(".", file).replaceAll(sep, "/"));
+  const directories = new Set(paths.flatMap((path) => PACKAGE_DIRECTORY.exec(path)?.[0] ?? []));
   const entries = await Promise.all([...directories].toSorted().map(licenseOf));
-  return `The file index.js contains code of these packages.\n\n${entries.join(`\n${"-".repeat(80)}\n\n`)}`;
+  return `The files server.js and proxy.js contain code of these packages.\n\n${entries.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
 async function licenseOf(directory: string): Promise<string> {

@@ -13,7 +13,7 @@ export interface Proxies {
  * supported version; the one that can is loaded only here.
  */
 export async function useProxies({ https, http, none }: Proxies): Promise<void> {
-  const { EnvHttpProxyAgent, setGlobalDispatcher } = await import("undici");
+  const { EnvHttpProxyAgent, setGlobalDispatcher } = await import("./proxy-client.ts");
   setGlobalDispatcher(new EnvHttpProxyAgent({ httpsProxy: https ?? "", httpProxy: http ?? "", noProxy: none }));
 }
 

@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+import nodeModule from "node:module";
+import process from "node:process";
+import { engines, name } from "../../package.json";
+
+const minimum = engines.node.replace(">=", "");
+const [minimumMajor = 0, minimumMinor = 0] = minimum.split(".").map(Number);
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+
+if (major < minimumMajor || (major === minimumMajor && minor < minimumMinor)) {
+  process.stderr.write(`${name} needs Node.js ${minimum} or newer, and this is ${process.versions.node}.\n`);
+  process.exitCode = 1;
+} else {
+  const moduleApi: { enableCompileCache?: () => unknown; isBuiltin: unknown } = nodeModule;
+  moduleApi.enableCompileCache?.();
+  await import("../index.ts");
+}

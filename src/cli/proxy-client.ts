@@ -1,0 +1,1 @@
+export { EnvHttpProxyAgent, setGlobalDispatcher } from "undici";
