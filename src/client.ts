@@ -15,7 +15,7 @@ import { bodyOf, readBody } from "./minimax/response-body.ts";
 import type { GenerationRequest } from "./schemas.ts";
 import { formatSeconds, plural, truncate } from "./text.ts";
 import type { Call } from "./timing/call.ts";
-import type { Place, RateLimiter } from "./timing/rate-limiter.ts";
+import type { RateLimiter, Ticket } from "./timing/rate-limiter.ts";
 import { retry, type RetryWait, type Timing } from "./timing/retry.ts";
 import { StallTimer } from "./timing/stall-timer.ts";
 
@@ -38,32 +38,24 @@ export class MiniMaxClient {
     private readonly proxy?: string,
   ) {}
 
-  /** A place in this process's queue for MiniMax; requests go in the order in which the places were taken. */
-  joinQueue(): Place {
-    return this.rateLimiter.join();
-  }
-
   /**
-   * Asks MiniMax for pictures, and asks again only when the answer says that nothing was made.
+   * Asks MiniMax for images, and asks again only when it is certain that nothing was generated. Each attempt takes its
+   * slot under the rate limit here, when the request is ready to be sent.
    *
-   * @param place - for the first try; each further try queues anew
    * @throws MiniMaxApiError, HttpError, ConnectionError, EmptyResponseError, QueueTimeoutError, RetriesExhaustedError:
-   *   nothing was made; UnknownOutcomeError: images may have been made and billed; DeadlineExceededError: the time ran
-   *   out in a wait; the signal's reason when the call is cancelled
+   *   nothing was generated; UnknownOutcomeError: images may have been generated and billed; DeadlineExceededError: the
+   *   time ran out in a wait; the signal's reason when the call is cancelled
    */
-  async generateImages(request: GenerationRequest, place: Place, call: Call): Promise<GenerationResult> {
-    let next: Place | undefined = place;
+  async generateImages(request: GenerationRequest, call: Call): Promise<GenerationResult> {
     const attempt = async (): Promise<GenerationResult> => {
-      const { turn } = next ?? this.rateLimiter.join();
-      next = undefined;
-      const onWait = (waiting: Place): void => {
-        call.onActivity(describePlace(waiting));
+      const onWait = (ticket: Ticket): void => {
+        call.onActivity(describeTicket(ticket));
       };
-      await turn({ ...call, onWait });
+      await this.rateLimiter.acquire({ ...call, onWait });
       const sinceMs = this.timing.clock.monotonicMs();
       call.onActivity((nowMs) => `generating ${plural(request.n, "image")}, ${formatSeconds(nowMs - sinceMs)}`);
-      const answer = await this.#readAnswer(await this.#post(request, call.signal), call.signal);
-      return this.#pauseOthersOnRefusal(() => interpretReply(answer, request.n));
+      const response = await this.#readResponse(await this.#post(request, call.signal), call.signal);
+      return this.#pauseOthersOnRefusal(() => interpretReply(response, request.n));
     };
     return retry(attempt, this.timing, {
       signal: call.signal,
@@ -75,11 +67,11 @@ export class MiniMaxClient {
   }
 
   /**
-   * The bytes of one picture: those that came with the answer, or a download of its link under the size limit, without
+   * The bytes of one image: those that came with the answer, or a download of its link under the size limit, without
    * the key.
    *
-   * @throws ImageError when there is no picture or it cannot be fetched (with `retryAfterMs` when trying again may
-   *   help); the signal's reason on abort
+   * @throws ImageError when there is no image or it cannot be fetched (with `retryAfterMs` when a retry may help); the
+   *   signal's reason on abort
    */
   async *readImage(image: GeneratedImage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     if ("problem" in image) throw new ImageError(`MiniMax's image cannot be used: ${image.problem}.`);
@@ -111,7 +103,7 @@ export class MiniMaxClient {
    * Asks the host for anything at all, without the key: any answer will do.
    *
    * @returns the HTTP status
-   * @throws ConnectionError when no connection comes about; the signal's reason on abort
+   * @throws ConnectionError when the connection cannot be established; the signal's reason on abort
    */
   async reachHost(signal: AbortSignal): Promise<number> {
     try {
@@ -125,7 +117,7 @@ export class MiniMaxClient {
   }
 
   async #post(request: GenerationRequest, signal: AbortSignal): Promise<Response> {
-    const connectFailures = new ConnectFailures();
+    using connectFailures = new ConnectFailures();
     try {
       return await fetch(`${this.apiHost}${IMAGE_GENERATION_PATH}`, {
         method: "POST",
@@ -140,12 +132,10 @@ export class MiniMaxClient {
         throw new ConnectionError(hostOf(this.apiHost), this.#withProxy(reasonOf(failure)), { cause: error });
       }
       throw toInterruptedError(error, signal);
-    } finally {
-      connectFailures.stop();
     }
   }
 
-  async #readAnswer(response: Response, signal: AbortSignal): Promise<UpstreamResponse> {
+  async #readResponse(response: Response, signal: AbortSignal): Promise<UpstreamResponse> {
     const { body, unreadable } = await readBody(response, signal);
     const traceId = response.headers.get("trace-id");
     const quote = (text: string): string => truncate(text.replaceAll(this.apiKey, "[API key]"));
@@ -166,7 +156,7 @@ export class MiniMaxClient {
   }
 
   async *#download(link: URL, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const stallTimer = new StallTimer(this.timing.clock, DOWNLOAD_STALL_MS, signal);
+    using stallTimer = new StallTimer(this.timing.clock, DOWNLOAD_STALL_MS, signal);
     try {
       const response = await get(link, stallTimer.signal);
       let bytes = 0;
@@ -182,13 +172,10 @@ export class MiniMaxClient {
       signal.throwIfAborted();
       if (error instanceof ImageError) throw error;
       const why = stallTimer.stalled ? `nothing came for ${formatSeconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
-      throw new ImageError(
-        `The image could not be downloaded from ${link.host} (${this.#withProxy(why)}).`,
-        { retryAfterMs: 0 },
-        { cause: error },
-      );
-    } finally {
-      stallTimer.stop();
+      throw new ImageError(`The image could not be downloaded from ${link.host} (${this.#withProxy(why)}).`, {
+        retryAfterMs: 0,
+        cause: error,
+      });
     }
   }
 }
@@ -200,7 +187,7 @@ async function get(link: URL, signal: AbortSignal, redirects = 0): Promise<Respo
   const location = response.headers.get("location");
   if (response.status < 300 || response.status >= 400 || location === null) {
     const retryAfterMs = response.status >= 500 || TRANSIENT_HTTP_STATUSES.has(response.status) ? 0 : undefined;
-    throw new ImageError(`The image could not be downloaded: ${link.host} answered HTTP ${response.status}.`, {
+    throw new ImageError(`The image could not be downloaded: ${link.host} responded with HTTP ${response.status}.`, {
       retryAfterMs,
     });
   }
@@ -225,11 +212,11 @@ function retryAfterMs(header: string | null, nowUnixMs: number): number | undefi
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
-function describePlace({ ahead, turnMs }: Place): (nowMs: number) => string {
+function describeTicket({ callsAhead, startsAtMs }: Ticket): (nowMs: number) => string {
   return (nowMs) =>
-    `waiting for a turn under the limit of requests a minute, ${plural(ahead(), "call")} ahead, about ${formatSeconds(turnMs() - nowMs)}`;
+    `waiting for a slot under the rate limit, ${plural(callsAhead(), "call")} ahead, about ${formatSeconds(startsAtMs() - nowMs)}`;
 }
 
-function describeWait({ error, nextTry, tries, untilMs }: RetryWait): (nowMs: number) => string {
-  return (nowMs) => `${error.message} Try ${nextTry} of ${tries} in ${formatSeconds(untilMs - nowMs)}.`;
+function describeWait({ error, nextAttempt, attempts, untilMs }: RetryWait): (nowMs: number) => string {
+  return (nowMs) => `${error.message} Attempt ${nextAttempt} of ${attempts} in ${formatSeconds(untilMs - nowMs)}.`;
 }

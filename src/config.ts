@@ -6,11 +6,11 @@ import {
   CALL_BUDGET_RANGE_MS,
   DEFAULT_CALL_BUDGET_MS,
   DEFAULT_REQUESTS_PER_MINUTE,
-  REQUESTS_PER_MINUTE_MAX,
+  REQUESTS_PER_MINUTE_RANGE,
 } from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
 import { isLoopback } from "./minimax/loopback.ts";
-import { expandHome } from "./utils/output-directory.ts";
+import { expandHome } from "./utils/paths.ts";
 
 /** The environment, validated. */
 export interface Config {
@@ -23,7 +23,7 @@ export interface Config {
   readonly callBudgetMs: number;
   /** Requests this process sends a minute at most; 0 for no limit. */
   readonly requestsPerMinute: number;
-  /** Beside the base directory, where local reference images may be read; absolute. */
+  /** Where local reference images may be read, in addition to the base directory; absolute. */
   readonly referenceDirectories: readonly string[];
   /** Undefined when none is set. */
   readonly proxies: Proxies | undefined;
@@ -37,16 +37,7 @@ export interface Directories {
 
 const UNFILLED_SETTING = /^\$\{[^}]*\}$/;
 const HOW_TO_SET_KEY =
-  "MINIMAX_API_KEY is required: put it into the env block of this server in your MCP client's configuration (a key is made at https://platform.minimax.io)";
-
-const apiKey = z
-  .string({ error: HOW_TO_SET_KEY })
-  .trim()
-  .min(1, { error: HOW_TO_SET_KEY })
-  .regex(/^[\x21-\x7e]*$/, {
-    error:
-      "MINIMAX_API_KEY holds characters that cannot stand in an HTTP header: copy it again, without spaces, line breaks or quotation marks from a text editor",
-  });
+  "MINIMAX_API_KEY is required: put it into the env block of this server in your MCP client's configuration (create a key at https://platform.minimax.io)";
 
 const apiHost = z
   .string()
@@ -54,18 +45,15 @@ const apiHost = z
   .default("")
   .transform((text, context) => {
     const origin = apiOrigin(text);
-    if (origin === undefined) {
-      context.addIssue({
-        code: "custom",
-        message:
-          "MINIMAX_API_HOST has to be global, cn, or an https:// origin without a path (http:// only on this machine)",
-      });
-      return z.NEVER;
-    }
-    return origin;
+    if (origin !== undefined) return origin;
+    context.addIssue({
+      code: "custom",
+      message: "MINIMAX_API_HOST has to be global, cn, or an https:// origin without a path (http:// only on loopback)",
+    });
+    return z.NEVER;
   });
 
-const wholeNumber = (name: string, fallback: number, minimum: number, maximum: number) => {
+const integer = (name: string, fallback: number, { minimum, maximum }: { minimum: number; maximum: number }) => {
   const error = `${name} has to be a whole number from ${minimum} to ${maximum}`;
   return z
     .string()
@@ -76,71 +64,8 @@ const wholeNumber = (name: string, fallback: number, minimum: number, maximum: n
     .pipe(z.number().min(minimum, { error }).max(maximum, { error }));
 };
 
-const callBudgetMs = wholeNumber(
-  "MINIMAX_TIMEOUT_MS",
-  DEFAULT_CALL_BUDGET_MS,
-  CALL_BUDGET_RANGE_MS.minimum,
-  CALL_BUDGET_RANGE_MS.maximum,
-);
-
-const requestsPerMinute = wholeNumber("MINIMAX_RPM", DEFAULT_REQUESTS_PER_MINUTE, 0, REQUESTS_PER_MINUTE_MAX);
-
-/**
- * Reads the variables this server knows.
- *
- * @throws ConfigurationError that names every bad variable, a line each; it never holds the key
- */
-export function parseConfig(environment: NodeJS.ProcessEnv, { workingDirectory, homeDirectory }: Directories): Config {
-  const schema = environmentSchema({ workingDirectory, homeDirectory });
-  const parsed = schema.safeParse({ ...filledIn(environment), ...lowerCaseProxies(environment) });
-  if (!parsed.success) {
-    throw new ConfigurationError(
-      ["The server cannot start:", ...parsed.error.issues.map(({ message }) => `- ${message}.`)].join("\n"),
-    );
-  }
-  return {
-    apiKey: parsed.data.MINIMAX_API_KEY,
-    apiHost: parsed.data.MINIMAX_API_HOST,
-    outputDirectory: parsed.data.MINIMAX_OUTPUT_DIR,
-    callBudgetMs: parsed.data.MINIMAX_TIMEOUT_MS,
-    requestsPerMinute: parsed.data.MINIMAX_RPM,
-    referenceDirectories: parsed.data.MINIMAX_REFERENCE_DIRS,
-    proxies: proxiesOf(parsed.data),
-  };
-}
-
-function environmentSchema({ workingDirectory, homeDirectory }: Directories) {
-  const outputDirectory = z
-    .string()
-    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character" })
-    .optional()
-    .transform((text) =>
-      text === undefined || text.trim() === ""
-        ? undefined
-        : resolve(workingDirectory, expandHome(text.trim(), homeDirectory)),
-    );
-  const referenceDirectories = z
-    .string()
-    .default("")
-    .transform((text) => text.split(delimiter).map((directory) => directory.trim()))
-    .transform((names) =>
-      names.filter((name) => name !== "").map((name) => resolve(workingDirectory, expandHome(name, homeDirectory))),
-    );
-  return z.object({
-    MINIMAX_API_KEY: apiKey,
-    MINIMAX_API_HOST: apiHost,
-    MINIMAX_OUTPUT_DIR: outputDirectory,
-    MINIMAX_TIMEOUT_MS: callBudgetMs,
-    MINIMAX_RPM: requestsPerMinute,
-    MINIMAX_REFERENCE_DIRS: referenceDirectories,
-    HTTPS_PROXY: proxyUrl("HTTPS_PROXY"),
-    HTTP_PROXY: proxyUrl("HTTP_PROXY"),
-    NO_PROXY: z.string().default(""),
-  });
-}
-
-function proxyUrl(name: string) {
-  return z
+const proxyUrl = (name: string) =>
+  z
     .string()
     .trim()
     .default("")
@@ -148,6 +73,97 @@ function proxyUrl(name: string) {
     .refine((text) => text === undefined || (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)), {
       error: `${name} has to be the http:// or https:// URL of a proxy`,
     });
+
+const environmentSchema = z.object({
+  MINIMAX_API_KEY: z
+    .string({ error: HOW_TO_SET_KEY })
+    .trim()
+    .min(1, { error: HOW_TO_SET_KEY })
+    .regex(/^[\x21-\x7e]*$/, {
+      error:
+        "MINIMAX_API_KEY holds characters that are not allowed in an HTTP header: copy it again, without spaces, line breaks or quotation marks from a text editor",
+    })
+    .meta({ fallback: "required", description: "Your key. It is sent to MiniMax and nowhere else." }),
+  MINIMAX_OUTPUT_DIR: z
+    .string()
+    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character" })
+    .default("")
+    .meta({
+      fallback: "output in the working directory",
+      description:
+        "Base directory: files are saved here unless a call names a place inside it, and never outside. ~ is your home directory.",
+    }),
+  MINIMAX_API_HOST: apiHost.meta({
+    fallback: `global (${API_HOSTS.global})`,
+    description: `cn for mainland China (${API_HOSTS.cn}), or an https origin. A key works only with the host of the region it was created in.`,
+  }),
+  MINIMAX_TIMEOUT_MS: integer("MINIMAX_TIMEOUT_MS", DEFAULT_CALL_BUDGET_MS, CALL_BUDGET_RANGE_MS).meta({
+    fallback: `${DEFAULT_CALL_BUDGET_MS}`,
+    description: `Time limit for one call, waits and retries included, in milliseconds: ${CALL_BUDGET_RANGE_MS.minimum} to ${CALL_BUDGET_RANGE_MS.maximum}.`,
+  }),
+  MINIMAX_RPM: integer("MINIMAX_RPM", DEFAULT_REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE_RANGE).meta({
+    fallback: `${DEFAULT_REQUESTS_PER_MINUTE}`,
+    description: `Most requests sent in any minute (MiniMax's limit is ${DEFAULT_REQUESTS_PER_MINUTE}); 0 turns pacing off.`,
+  }),
+  MINIMAX_REFERENCE_DIRS: z.string().default("").meta({
+    fallback: "none",
+    description: "Further directories from which local reference images may be read, separated as in PATH.",
+  }),
+  HTTPS_PROXY: proxyUrl("HTTPS_PROXY").meta({
+    fallback: "none",
+    description: "Proxy for https addresses: requests and downloads.",
+  }),
+  HTTP_PROXY: proxyUrl("HTTP_PROXY").meta({
+    fallback: "none",
+    description: "Proxy for http addresses, and for https ones when HTTPS_PROXY is not set.",
+  }),
+  NO_PROXY: z.string().default("").meta({ fallback: "none", description: "Hosts that are reached without a proxy." }),
+});
+
+/** One environment variable the server reads. */
+export interface Variable {
+  readonly name: string;
+  /** What happens without it; `required` for the key. */
+  readonly fallback: string;
+  readonly description: string;
+}
+
+/** Every variable the server reads, derived from the schema: the source of `--help`, README and registry entry. */
+export const VARIABLES: readonly Variable[] = Object.entries(environmentSchema.shape).map(([name, field]) => {
+  const { fallback, description = "" } = field.meta() ?? {};
+  return { name, fallback: String(fallback), description };
+});
+
+/**
+ * Reads the variables this server knows.
+ *
+ * @throws ConfigurationError that names every bad variable, a line each; it never holds the key
+ */
+export function parseConfig(environment: NodeJS.ProcessEnv, directories: Directories): Config {
+  const parsed = environmentSchema.safeParse({ ...filledIn(environment), ...lowerCaseProxies(environment) });
+  if (!parsed.success) {
+    throw new ConfigurationError(
+      ["The server cannot start:", ...parsed.error.issues.map(({ message }) => `- ${message}.`)].join("\n"),
+    );
+  }
+  const variables = parsed.data;
+  return {
+    apiKey: variables.MINIMAX_API_KEY,
+    apiHost: variables.MINIMAX_API_HOST,
+    outputDirectory: absolute([variables.MINIMAX_OUTPUT_DIR], directories)[0],
+    callBudgetMs: variables.MINIMAX_TIMEOUT_MS,
+    requestsPerMinute: variables.MINIMAX_RPM,
+    referenceDirectories: absolute(variables.MINIMAX_REFERENCE_DIRS.split(delimiter), directories),
+    proxies: proxiesOf(variables),
+  };
+}
+
+/** The directories by their absolute paths; blank names are left out. */
+function absolute(names: readonly string[], { workingDirectory, homeDirectory }: Directories): readonly string[] {
+  return names
+    .map((name) => name.trim())
+    .filter((name) => name !== "")
+    .map((name) => resolve(workingDirectory, expandHome(name, homeDirectory)));
 }
 
 /**

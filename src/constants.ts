@@ -10,7 +10,7 @@ export const API_HOSTS = {
   cn: "https://api.minimaxi.com",
 } as const;
 
-/** Aspect ratios MiniMax accepts, with the pixels it draws for each. */
+/** Aspect ratios MiniMax accepts, with the pixels it generates for each. */
 export const ASPECT_RATIO_PIXELS = {
   "1:1": { width: 1024, height: 1024 },
   "16:9": { width: 1280, height: 720 },
@@ -52,7 +52,7 @@ export const REFERENCE_MAX_BYTES = 10_000_000;
 /** Largest image that is kept, in bytes; anything larger is a failure of that image alone. */
 export const IMAGE_MAX_BYTES = 32 * 1024 * 1024;
 
-/** Sides of a picture of exact size, in pixels. */
+/** Sides of an image of exact size, in pixels. */
 export const SIDE_PIXELS = { minimum: 512, maximum: 2048, multipleOf: 8 } as const;
 
 /** Styles of `image-01-live`. */
@@ -75,8 +75,8 @@ export const CALL_BUDGET_RANGE_MS = { minimum: 1_000, maximum: 300_000 } as cons
 /** MiniMax's documented limit on requests a minute, for free and paid accounts. */
 export const DEFAULT_REQUESTS_PER_MINUTE = 10;
 
-/** Largest `MINIMAX_RPM`. */
-export const REQUESTS_PER_MINUTE_MAX = 10_000;
+/** Bounds of `MINIMAX_RPM`; 0 turns pacing off. */
+export const REQUESTS_PER_MINUTE_RANGE = { minimum: 0, maximum: 10_000 } as const;
 
 /**
  * The window over which requests are counted, in milliseconds: a second more than MiniMax's minute, because requests
@@ -86,6 +86,12 @@ export const RATE_LIMIT_WINDOW_MS = 61_000;
 
 /** Longest line of JSON-RPC, in bytes: room for the largest references in base64 and all the rest. */
 export const LINE_MAX_BYTES = 72_000_000;
+
+/**
+ * Once a call is over, work on the file system has this long to clean up after itself, in milliseconds; a drive that
+ * does not answer by then is left alone.
+ */
+export const FILE_SYSTEM_GRACE_MS = 300;
 
 /** Longest time between two progress notifications, in milliseconds: clients that count silence give up after 60 s. */
 export const PROGRESS_INTERVAL_MS = 5_000;
@@ -98,9 +104,9 @@ export const DOWNLOAD_MAX_REDIRECTS = 3;
 
 /**
  * What a status code says about the request:
- * `refused`: nothing was made and asking again would get the same answer;
- * `transient`: nothing was made and asking again may work;
- * `unknown`: images may have been made and billed, so it is never repeated.
+ * `refused`: nothing was generated, and a retry would get the same answer;
+ * `transient`: nothing was generated, and a retry may work;
+ * `unknown`: images may have been generated and billed, so it is never retried.
  */
 type Outcome = "refused" | "transient" | "unknown";
 
@@ -108,13 +114,14 @@ type Outcome = "refused" | "transient" | "unknown";
 export interface ApiCode {
   readonly meaning: string;
   readonly outcome: Outcome;
-  /** Least wait before another try, in milliseconds; jitter comes on top. */
+  /** Least wait before a retry, in milliseconds; jitter comes on top. */
   readonly minimumWaitMs?: number;
   /** What the person or the model can do. */
   readonly recovery: string;
 }
 
-const TRY_LATER = "This is a passing fault at MiniMax: call again in a minute.";
+/** The hint for every fault that passes by itself. */
+export const TRY_LATER = "This looks like a temporary fault at MiniMax: call again in a minute.";
 const CHECK_KEY =
   "Check MINIMAX_API_KEY. A wrong key and a key of the other region look the same: a key from platform.minimax.io works only with MINIMAX_API_HOST=global, a key from platform.minimaxi.com (mainland China) only with MINIMAX_API_HOST=cn.";
 
@@ -128,13 +135,13 @@ export const API_CODES: Readonly<Record<number, ApiCode>> = {
     meaning: "request timed out at MiniMax",
     outcome: "unknown",
     recovery:
-      "Images may have been made and billed. Calling again is your choice; fewer images (n) make a timeout less likely.",
+      "Images may have been generated and billed. Calling again is your choice; fewer images (n) make a timeout less likely.",
   },
   1002: {
     meaning: "rate limit",
     outcome: "transient",
     minimumWaitMs: 60_000,
-    recovery: "Wait a minute before the next call, and ask for several pictures with n instead of with several calls.",
+    recovery: "Wait a minute before the next call, and ask for several images with n instead of several calls.",
   },
   1004: { meaning: "not authorised", outcome: "refused", recovery: CHECK_KEY },
   1008: {
@@ -151,7 +158,7 @@ export const API_CODES: Readonly<Record<number, ApiCode>> = {
   1027: {
     meaning: "sensitive result",
     outcome: "refused",
-    recovery: "Reword the prompt: MiniMax's safety filter refused what it drew.",
+    recovery: "Reword the prompt: MiniMax's safety filter refused the result.",
   },
   1033: { meaning: "downstream error", outcome: "transient", recovery: TRY_LATER },
   1039: { meaning: "token limit", outcome: "transient", recovery: "Wait a minute, or shorten the prompt." },
@@ -194,5 +201,5 @@ export const API_CODES: Readonly<Record<number, ApiCode>> = {
   },
 };
 
-/** HTTP statuses that say that nothing was made and that asking again may work. */
+/** HTTP statuses that say that nothing was generated and that a retry may work. */
 export const TRANSIENT_HTTP_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503]);

@@ -48,10 +48,10 @@ describe("every error of this server", () => {
   });
 
   test.each([
-    new UserFacingError("It failed.", {}, { cause }),
-    new ImageError("It failed.", {}, { cause }),
+    new UserFacingError("It failed.", { cause }),
+    new ImageError("It failed.", { cause }),
     new ConnectionError(HOST, "ECONNREFUSED", { cause }),
-    new UnknownOutcomeError("it was cut off", {}, { cause }),
+    new UnknownOutcomeError("it was cut off", { cause }),
   ])("$name keeps its cause", (error) => {
     expect(error.cause).toBe(cause);
   });
@@ -67,7 +67,7 @@ describe("MiniMaxApiError", () => {
 
     expect(error.message).toContain(API_CODES[code]?.meaning);
     expect(error.message).toContain('"what MiniMax said"');
-    expect(error.details).toMatchObject({ statusCode: code, traceId: "trace-1" });
+    expect(error.details).toMatchObject({ code: code, traceId: "trace-1" });
     expect(error.details.recovery).toMatch(/\.$/);
   });
 
@@ -110,7 +110,7 @@ describe("MiniMaxApiError", () => {
     const error = new MiniMaxApiError(9999, "new trouble", {});
 
     expect(error.message).toBe('MiniMax refused the request: unknown code ("new trouble").');
-    expect(error.details).toMatchObject({ statusCode: 9999 });
+    expect(error.details).toMatchObject({ code: 9999 });
     expect(error.details.recovery).toBeUndefined();
   });
 
@@ -135,7 +135,7 @@ describe("HttpError", () => {
     expect(error.message).toBe("api.minimax.io answered HTTP 404 instead of an image.");
     expect(error.details.recovery).toContain("MINIMAX_API_HOST");
     expect(error.details.traceId).toBe("trace-1");
-    expect(error.details.statusCode).toBeUndefined();
+    expect(error.details.code).toBeUndefined();
   });
 });
 
@@ -167,7 +167,7 @@ describe("what the person is told about money", () => {
 
   test("a request whose answer never came may have been billed and is not repeated", () => {
     const { message, details } = new UnknownOutcomeError("the connection broke", {
-      statusCode: 1001,
+      code: 1001,
       traceId: "trace-1",
     });
 
@@ -175,7 +175,7 @@ describe("what the person is told about money", () => {
     expect(message).toContain("may have been made and billed");
     expect(details.recovery).toContain("your choice");
     expect(details.retryAfterMs).toBeUndefined();
-    expect(details).toMatchObject({ statusCode: 1001, traceId: "trace-1" });
+    expect(details).toMatchObject({ code: 1001, traceId: "trace-1" });
   });
 
   test("a call that ran out of time while it waited cost nothing", () => {
@@ -211,7 +211,7 @@ describe("EmptyResponseError", () => {
     const { message, details } = new EmptyResponseError("3", "trace-1");
 
     expect(message).toContain("withheld 3");
-    expect(details).toMatchObject({ statusCode: "EMPTY_RESPONSE", traceId: "trace-1" });
+    expect(details).toMatchObject({ code: "EMPTY_RESPONSE", traceId: "trace-1" });
     expect(details.recovery).toContain("reword the prompt");
     expect(details.retryAfterMs).toBeUndefined();
   });
@@ -237,7 +237,7 @@ describe("RetriesExhaustedError", () => {
   test("keeps code, hint, trace and cause, and is not repeated itself", () => {
     const error = new RetriesExhaustedError(refusal, 4);
 
-    expect(error.details).toMatchObject({ statusCode: 1002, traceId: "trace-1", recovery: refusal.details.recovery });
+    expect(error.details).toMatchObject({ code: 1002, traceId: "trace-1", recovery: refusal.details.recovery });
     expect(error.details.retryAfterMs).toBeUndefined();
     expect(error.cause).toBe(refusal);
   });

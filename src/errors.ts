@@ -1,15 +1,15 @@
-import { API_CODES, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
+import { API_CODES, TRANSIENT_HTTP_STATUSES, TRY_LATER } from "./constants.ts";
 import { formatSeconds } from "./text.ts";
 
 /** What an error carries beside its sentence. */
-export interface ErrorDetails {
+export interface ErrorDetails extends ErrorOptions {
   /** MiniMax's `base_resp.status_code`, or this server's own `EMPTY_RESPONSE`. */
-  readonly statusCode?: number | "EMPTY_RESPONSE" | undefined;
+  readonly code?: number | "EMPTY_RESPONSE" | undefined;
   /** Upstream's trace id, for MiniMax support. */
   readonly traceId?: string | undefined;
   /** What the person or the model can do. */
   readonly recovery?: string | undefined;
-  /** Least wait in milliseconds before the same thing may be tried again; absent when it must not be. */
+  /** Least wait in milliseconds before a retry; absent when there must be none. */
   readonly retryAfterMs?: number | undefined;
 }
 
@@ -23,9 +23,8 @@ export class UserFacingError extends Error {
   constructor(
     message: string,
     readonly details: ErrorDetails = {},
-    options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(message, details);
   }
 }
 
@@ -56,29 +55,29 @@ export class ImageError extends UserFacingError {
   override readonly name = "ImageError";
 }
 
-/** The call's time is used up. */
+/** The call ran out of time. */
 export class DeadlineExceededError extends UserFacingError {
   override readonly name = "DeadlineExceededError";
 
   constructor(readonly budgetMs: number) {
-    super(`The call used up its ${formatSeconds(budgetMs)}.`, {
-      recovery: "Nothing was made or billed. Call again later, or give calls more time with MINIMAX_TIMEOUT_MS.",
+    super(`The call ran out of time (limit ${formatSeconds(budgetMs)}).`, {
+      recovery: "Nothing was generated or billed. Call again later, or raise MINIMAX_TIMEOUT_MS.",
     });
   }
 }
 
-/** MiniMax answered and said no. `statusCode` is its `base_resp.status_code`, not an HTTP status. */
+/** MiniMax answered and said no. `details.code` is its `base_resp.status_code`, not an HTTP status. */
 export class MiniMaxApiError extends UserFacingError {
   override readonly name = "MiniMaxApiError";
 
   /**
-   * @param statusCode - known codes bring their meaning, hint and retry rule from `API_CODES`
-   * @param statusMessage - upstream's words, already bounded and without secrets
-   * @param answer - `hint` is added to the code's own; `retryAfterMs` is what `Retry-After` asked for; `transient` says
-   *   whether a code that is not in the table may be repeated
+   * @param code - known codes bring their meaning, hint and retry rule from `API_CODES`
+   * @param statusMessage - upstream's words, already truncated and without secrets
+   * @param response - `hint` is added to the code's own; `retryAfterMs` is what `Retry-After` asked for; `transient`
+   *   says whether a code that is not in the table may be retried
    */
   constructor(
-    statusCode: number,
+    code: number,
     statusMessage: string,
     {
       traceId,
@@ -87,15 +86,15 @@ export class MiniMaxApiError extends UserFacingError {
       hint = "",
     }: { traceId?: string | undefined; retryAfterMs?: number | undefined; transient?: boolean; hint?: string },
   ) {
-    const known = API_CODES[statusCode];
-    const repeatable = known === undefined ? transient : known.outcome === "transient";
+    const known = API_CODES[code];
+    const isRetryable = known === undefined ? transient : known.outcome === "transient";
     super(
       `MiniMax refused the request: ${known?.meaning ?? "unknown code"}${statusMessage === "" ? "" : ` ("${statusMessage}")`}.`,
       {
-        statusCode,
+        code,
         traceId,
         recovery: known === undefined ? undefined : `${known.recovery}${hint}`,
-        retryAfterMs: repeatable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
+        retryAfterMs: isRetryable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
       },
     );
   }
@@ -113,7 +112,7 @@ export class HttpError extends UserFacingError {
       retryAfterMs = 0,
     }: { host: string; traceId?: string | undefined; retryAfterMs?: number | undefined },
   ) {
-    super(`${host} answered HTTP ${status} instead of an image.`, {
+    super(`${host} responded with HTTP ${status} and no image.`, {
       traceId,
       recovery: recoveryFromStatus(status),
       retryAfterMs: TRANSIENT_HTTP_STATUSES.has(status) ? retryAfterMs : undefined,
@@ -121,35 +120,30 @@ export class HttpError extends UserFacingError {
   }
 }
 
-/** No connection came about, so nothing was sent. */
+/** The connection could not be established, so nothing was sent. */
 export class ConnectionError extends UserFacingError {
   override readonly name = "ConnectionError";
 
   constructor(host: string, reason: string, options?: ErrorOptions) {
-    super(
-      `Could not connect to ${host} (${reason}).`,
-      { recovery: "Nothing was sent or billed. Check the network connection, and MINIMAX_API_HOST.", retryAfterMs: 0 },
-      options,
-    );
+    super(`Could not connect to ${host} (${reason}).`, {
+      ...options,
+      recovery: "Nothing was sent or billed. Check the network connection, and MINIMAX_API_HOST.",
+      retryAfterMs: 0,
+    });
   }
 }
 
 /**
- * The request was sent and its answer never came whole: it is not repeated, because the images may exist and have been
- * billed.
+ * The request was sent and its answer never came whole: it is not retried, because the images may have been generated
+ * and billed.
  */
 export class UnknownOutcomeError extends UserFacingError {
   override readonly name = "UnknownOutcomeError";
 
-  constructor(
-    whatHappened: string,
-    { recovery, ...details }: Pick<ErrorDetails, "statusCode" | "traceId" | "recovery"> = {},
-    options?: ErrorOptions,
-  ) {
+  constructor(whatHappened: string, details: Omit<ErrorDetails, "retryAfterMs"> = {}) {
     super(
-      `The request was sent, but ${whatHappened}. The images may have been made and billed, so it was not repeated.`,
-      { ...details, recovery: recovery ?? "Calling again is your choice: it may be billed a second time." },
-      options,
+      `The request was sent, but ${whatHappened}. The images may have been generated and billed, so it was not retried.`,
+      { ...details, recovery: details.recovery ?? "Calling again is your choice: it may be billed a second time." },
     );
   }
 }
@@ -163,10 +157,9 @@ export class EmptyResponseError extends UserFacingError {
     super(
       `MiniMax reported success but delivered no image${withheld === undefined ? "" : `; it withheld ${withheld}`}.`,
       {
-        statusCode: "EMPTY_RESPONSE",
+        code: "EMPTY_RESPONSE",
         traceId,
-        recovery:
-          "The safety filter usually withholds by the picture, not by the prompt: call again, or reword the prompt.",
+        recovery: "The safety filter usually judges the image, not the prompt: call again, or reword the prompt.",
       },
     );
   }
@@ -176,40 +169,34 @@ export class EmptyResponseError extends UserFacingError {
 export class QueueTimeoutError extends UserFacingError {
   override readonly name = "QueueTimeoutError";
 
-  /** @param turnInMs - how long the call would have had to wait for its turn */
-  constructor(turnInMs: number) {
+  /** @param startsInMs - how long the call would have had to wait for its slot */
+  constructor(startsInMs: number) {
     super(
-      `Too many requests are waiting: this one's turn would come in ${formatSeconds(turnInMs)}, past the time this call may take.`,
+      `Too many requests are waiting: the next free slot is in ${formatSeconds(startsInMs)}, after this call's deadline.`,
       {
         recovery:
-          "Nothing was sent or billed. Call again later, ask for several pictures with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.",
+          "Nothing was sent or billed. Call again later, ask for several images with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.",
       },
     );
   }
 }
 
-/**
- * A repeatable failure that was not repeated any more: all tries are used up, or the next one would not fit into the
- * call's time.
- */
+/** A retryable failure that is not retried any more: all attempts are used up, or the next one is past the deadline. */
 export class RetriesExhaustedError extends UserFacingError {
   override readonly name = "RetriesExhaustedError";
 
-  /** @param nextWaitMs - how long the wait would have been that was not begun; absent when the tries were used up */
-  constructor(cause: UserFacingError, tries: number, nextWaitMs?: number) {
+  /** @param nextWaitMs - how long the wait would have been that was not begun; absent when the attempts were used up */
+  constructor(cause: UserFacingError, attempts: number, nextWaitMs?: number) {
     super(
       nextWaitMs === undefined
-        ? `${cause.message} Tried ${tries} times.`
-        : `${cause.message} The next try would have been in ${formatSeconds(nextWaitMs)}, past the time this call may take.`,
-      { statusCode: cause.details.statusCode, traceId: cause.details.traceId, recovery: cause.details.recovery },
-      { cause },
+        ? `${cause.message} Tried ${attempts} times.`
+        : `${cause.message} The next attempt was due in ${formatSeconds(nextWaitMs)}, after this call's deadline.`,
+      { ...cause.details, cause, retryAfterMs: undefined },
     );
   }
 }
 
 function recoveryFromStatus(status: number): string | undefined {
   if (status === 401 || status === 403) return API_CODES[1004]?.recovery;
-  return TRANSIENT_HTTP_STATUSES.has(status)
-    ? "This looks like a passing fault at MiniMax: call again in a minute."
-    : "Check MINIMAX_API_HOST: it has to be a MiniMax API host.";
+  return TRANSIENT_HTTP_STATUSES.has(status) ? TRY_LATER : "Check MINIMAX_API_HOST: it has to be a MiniMax API host.";
 }

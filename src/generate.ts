@@ -1,15 +1,17 @@
 import type { MiniMaxClient } from "./client.ts";
-import { INLINE_MAX_BYTES } from "./constants.ts";
+import { FILE_SYSTEM_GRACE_MS, INLINE_MAX_BYTES } from "./constants.ts";
 import { DeadlineExceededError, UserFacingError } from "./errors.ts";
 import type { GeneratedImage, GenerationResult } from "./minimax/reply.ts";
 import { toRequest } from "./minimax/request.ts";
-import type { SavedImage, ToolInput } from "./schemas.ts";
+import type { GenerationRequest, SavedImage, ToolInput } from "./schemas.ts";
 import { messageOf, plural } from "./text.ts";
+import { unlessStuck } from "./timing/abort.ts";
 import type { Call } from "./timing/call.ts";
 import { retry, type Timing } from "./timing/retry.ts";
-import { numberedNames, promptNames } from "./utils/file-names.ts";
+import { type NameSequence, numberedNames, promptNames } from "./utils/file-names.ts";
 import { type InlineImage, readInlineImages } from "./utils/inline-images.ts";
-import { assertWritable, type OutputRoot, resolveOutputDirectory } from "./utils/output-directory.ts";
+import { assertWritable, resolveOutputDirectory } from "./utils/output-directory.ts";
+import type { OutputRoot } from "./utils/output-root.ts";
 import { saveImage } from "./utils/save-image.ts";
 
 /** What a call needs from the process it runs in. */
@@ -18,7 +20,7 @@ export interface Dependencies {
   readonly timing: Timing;
   readonly outputRoot: OutputRoot;
   readonly homeDirectory: string;
-  /** Beside the base, where local reference images may be read; absolute. */
+  /** Where local reference images may be read, in addition to the base; absolute. */
   readonly referenceDirectories: readonly string[];
   /** Takes one line for the log. */
   readonly log: (line: string) => void;
@@ -38,8 +40,8 @@ export interface CallResult {
   readonly saved: readonly SavedImage[];
   /** The first of the saved ones, when they were asked for. */
   readonly inline: readonly InlineImage[];
-  /** What the person should know of the place where files went. */
-  readonly notice: string | undefined;
+  /** Why files went to the fallback directory, when they did. */
+  readonly fallbackNotice: string | undefined;
 }
 
 /**
@@ -48,25 +50,26 @@ export interface CallResult {
  * @throws UserFacingError with a sentence for the person; the signal's reason when the call is cancelled
  */
 export async function generateAndSave(input: ToolInput, dependencies: Dependencies, call: Call): Promise<CallResult> {
-  const place = dependencies.client.joinQueue();
-  try {
-    call.onActivity(() => "checking the request");
-    const request = await toRequest(input, {
-      base: dependencies.outputRoot.base,
-      directories: dependencies.referenceDirectories,
-      homeDirectory: dependencies.homeDirectory,
-    });
-    await assertWritable(await directoryFor(input, dependencies, call), call.cancelSignal);
-    call.signal.throwIfAborted();
-    const generation = await dependencies.client.generateImages(request, place, call);
-    const outcomes = await saveAll(generation.images, input, dependencies, call);
-    const saved = outcomes.flatMap((outcome) => ("saved" in outcome ? [outcome.saved] : []));
-    const inline = input.return_images ? await readInlineImages(saved, INLINE_MAX_BYTES) : [];
-    const notice = input.output_dir === undefined ? dependencies.outputRoot.notice : undefined;
-    return { input, generation, outcomes, saved, inline, notice };
-  } finally {
-    place.leave();
-  }
+  call.onActivity(() => "checking the request");
+  const request = await unlessStuck(prepare(input, dependencies, call), call.signal, FILE_SYSTEM_GRACE_MS);
+  const generation = await dependencies.client.generateImages(request, call);
+  const outcomes = await saveAll(generation.images, input, dependencies, call);
+  const saved = outcomes.flatMap((outcome) => ("saved" in outcome ? [outcome.saved] : []));
+  const inline = input.return_images ? await readInlineImages(saved, INLINE_MAX_BYTES) : [];
+  const fallbackNotice = input.output_dir === undefined ? dependencies.outputRoot.fallbackNotice : undefined;
+  return { input, generation, outcomes, saved, inline, fallbackNotice };
+}
+
+/** Reads the references and proves the directory: whatever can be refused is refused here, before anything is paid. */
+async function prepare(input: ToolInput, dependencies: Dependencies, call: Call): Promise<GenerationRequest> {
+  const request = await toRequest(input, {
+    base: dependencies.outputRoot.base,
+    directories: dependencies.referenceDirectories,
+    homeDirectory: dependencies.homeDirectory,
+  });
+  call.signal.throwIfAborted();
+  await assertWritable(await directoryFor(input, dependencies, call), call.signal);
+  return request;
 }
 
 function directoryFor(
@@ -78,8 +81,8 @@ function directoryFor(
 }
 
 /**
- * Saves all at once, and is over only when every image is saved or cleaned up. The directory is resolved anew: since it
- * was proved, MiniMax has drawn for a while, and it may be gone or lead elsewhere.
+ * Saves all at once, and is over only when every image is saved or cleaned up. The directory is resolved again: since
+ * it was proved, generating has taken a while, and it may be gone or lead elsewhere.
  */
 async function saveAll(
   images: readonly GeneratedImage[],
@@ -90,13 +93,10 @@ async function saveAll(
   const verb = images.some((image) => "link" in image) ? "downloading" : "saving";
   let done = 0;
   call.onActivity(() => `${verb} ${plural(images.length, "image")}, ${done} done`);
-  const nextNameOf =
-    input.filename === undefined
-      ? promptNames(input.prompt, dependencies.timing.clock.unixMs())
-      : numberedNames(input.filename, images.length);
+  const namesOf = nameSequence(input, images.length, dependencies);
   const directory = directoryFor(input, dependencies, call);
   const saveOne = async (image: GeneratedImage, index: number): Promise<SavedImage> => {
-    const destination = { directory: await directory, nextBaseName: nextNameOf(index) };
+    const destination = { directory: await directory, nextBaseName: namesOf(index) };
     const attempt = (): Promise<SavedImage> =>
       saveImage(dependencies.client.readImage(image, call.signal), destination, call.cancelSignal);
     const saved = await retry(attempt, dependencies.timing, { ...call, onWait: () => undefined });
@@ -110,6 +110,10 @@ async function saveAll(
   );
   call.cancelSignal.throwIfAborted();
   return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+}
+
+function nameSequence({ filename, prompt }: ToolInput, count: number, { timing }: Dependencies): NameSequence {
+  return filename === undefined ? promptNames(prompt, timing.clock.unixMs()) : numberedNames(filename, count);
 }
 
 /** What became of one image. Only a cancellation ends the whole call: not even a defect may lose the others. */

@@ -1,16 +1,95 @@
-#!/usr/bin/env node
 import { homedir } from "node:os";
 import process from "node:process";
-import { run } from "./run.ts";
+import type { Writable } from "node:stream";
+import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
+import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
+import { bufferLines } from "./cli/buffer-lines.ts";
+import { check } from "./cli/check.ts";
+import { parseCommandLine } from "./cli/command-line.ts";
+import { helpText, versionText } from "./cli/help.ts";
+import { redactProxy, useProxies } from "./cli/proxy.ts";
+import { onShutdown } from "./cli/shutdown.ts";
+import { MiniMaxClient } from "./client.ts";
+import { parseConfig } from "./config.ts";
+import { LINE_MAX_BYTES, RATE_LIMIT_WINDOW_MS } from "./constants.ts";
+import { ConfigurationError } from "./errors.ts";
+import { createServer } from "./server.ts";
+import { messageOf } from "./text.ts";
 import { systemClock } from "./timing/clock.ts";
-import { DEFAULT_POLICY } from "./timing/retry.ts";
+import { RateLimiter } from "./timing/rate-limiter.ts";
+import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
+import { chooseOutputRoot } from "./utils/output-root.ts";
 
-void run({
-  process,
-  args: process.argv.slice(2),
-  environment: process.env,
-  workingDirectory: process.cwd(),
-  homeDirectory: homedir(),
-  timing: { clock: systemClock, random: Math.random, policy: DEFAULT_POLICY },
-  exit: (code) => process.exit(code),
-});
+const WINDOWS_DIRECTORIES = ["SystemRoot", "ProgramFiles", "ProgramFiles(x86)"];
+const CLEAN_UP_MS = 400;
+
+const command = parseCommandLine(process.argv.slice(2));
+try {
+  if (command.kind === "serve") {
+    await serve(await prepare());
+  } else if (command.kind === "check") {
+    const { text, ok } = await check(await prepare());
+    print(process.stdout, text, ok ? 0 : 1);
+  } else if (command.kind === "refuse") {
+    print(process.stderr, command.message, 2);
+  } else {
+    print(process.stdout, command.kind === "help" ? helpText() : versionText(), 0);
+  }
+} catch (error) {
+  const isOurs = error instanceof ConfigurationError;
+  print(process.stderr, isOurs ? error.message : `The server cannot start: ${messageOf(error)}.`, 1);
+}
+
+/** Ends the process when the text is out: a pipe may take it later than the call. */
+function print(stream: Writable, text: string, code: 0 | 1 | 2): void {
+  stream.write(`${text}\n`, () => process.exit(code));
+}
+
+/** Validates the environment and builds what the server works with. */
+async function prepare() {
+  const directories = { workingDirectory: process.cwd(), homeDirectory: homedir() };
+  const config = parseConfig(process.env, directories);
+  const outputRoot = await chooseOutputRoot({
+    ...directories,
+    configured: config.outputDirectory,
+    systemDirectories: WINDOWS_DIRECTORIES.flatMap((name) => process.env[name] ?? []),
+  });
+  if (config.proxies !== undefined) await useProxies(config.proxies);
+  const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
+  const timing: Timing = { clock: systemClock, random: Math.random, policy: DEFAULT_POLICY };
+  const rateLimiter = new RateLimiter(timing.clock, config.requestsPerMinute, RATE_LIMIT_WINDOW_MS);
+  const client = new MiniMaxClient(config.apiKey, config.apiHost, timing, rateLimiter, proxy);
+  return { ...directories, config, outputRoot, client, timing };
+}
+
+/** Serves MCP over stdin and stdout until either is gone or a signal comes; then the process ends with 0. */
+async function serve(parts: Awaited<ReturnType<typeof prepare>>): Promise<void> {
+  const log = (line: string): void => {
+    process.stderr.write(`${line.replaceAll(parts.config.apiKey, "[API key]")}\n`);
+  };
+  const { mcp, settled } = createServer({ ...parts, ...parts.config, log });
+
+  const shutDown = async (code: 0 | 1): Promise<void> => {
+    try {
+      await immediate();
+      await mcp.close();
+      await Promise.race([settled(), sleep(CLEAN_UP_MS)]);
+      process.exit(code);
+    } catch {
+      process.exit(1);
+    }
+  };
+  const triggerShutdown = onShutdown(process, () => void shutDown(0));
+  process.on("uncaughtException", (error) => {
+    log(`Fatal error: ${messageOf(error)}`);
+    void shutDown(1);
+  });
+  mcp.server.onclose = triggerShutdown;
+  mcp.server.onerror = (error) => {
+    log(`Protocol error: ${messageOf(error)}`);
+  };
+
+  const stdin = process.stdin.pipe(bufferLines(LINE_MAX_BYTES));
+  await mcp.connect(new StdioServerTransport(stdin, process.stdout, { maxBufferSize: LINE_MAX_BYTES }));
+  log("MiniMax Image MCP server running on stdio");
+}

@@ -16,8 +16,8 @@ export function toResult(result: CallResult): CallToolResult {
   const output = toOutput(result);
   const text = describe(output);
   if (output.saved_count === 0) return { content: [{ type: "text", text }], isError: true };
-  const pictures = result.inline.map((image) => ({ type: "image" as const, ...image }));
-  return { content: [{ type: "text", text }, ...pictures], structuredContent: { ...output } };
+  const inlineImages = result.inline.map((image) => ({ type: "image" as const, ...image }));
+  return { content: [{ type: "text", text }, ...inlineImages], structuredContent: { ...output } };
 }
 
 /**
@@ -34,7 +34,7 @@ export function toErrorResult(error: unknown): CallToolResult {
 function describeError({ message, details }: UserFacingError): string {
   return [
     message,
-    details.statusCode === undefined ? "" : `Status code: ${details.statusCode}`,
+    details.code === undefined ? "" : `Status code: ${details.code}`,
     details.recovery === undefined ? "" : `Recovery: ${details.recovery}`,
     details.traceId === undefined ? "" : `Trace id: ${details.traceId}`,
   ]
@@ -63,20 +63,17 @@ function toOutput(result: CallResult): ToolOutput {
   };
 }
 
-function warningsOf({ input, generation, outcomes, saved, inline, notice }: CallResult): string[] {
-  const leftOut = input.return_images ? saved.length - inline.length : 0;
+function warningsOf({ input, generation, outcomes, saved, inline, fallbackNotice }: CallResult): string[] {
+  const leftOut = input.return_images ? saved.slice(inline.length) : [];
   return [
     ignoredKeys(input),
     outcomes.length >= input.n
       ? ""
-      : `MiniMax returned ${plural(outcomes.length, "image")} of the ${input.n} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`,
-    leftOut === 0
+      : `MiniMax returned ${outcomes.length} of the ${plural(input.n, "image")} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`,
+    leftOut.length === 0
       ? ""
-      : `${plural(leftOut, "saved image")} not shown inline, because all of them together may have at most ${INLINE_MAX_BYTES} bytes: ${saved
-          .slice(-leftOut)
-          .map(({ path }) => path)
-          .join(", ")}`,
-    notice ?? "",
+      : `${plural(leftOut.length, "saved image")} not shown inline (${INLINE_MAX_BYTES / 1000} kB limit, or the file could not be read back): ${leftOut.map(({ path }) => path).join(", ")}`,
+    fallbackNotice ?? "",
   ].filter((warning) => warning !== "");
 }
 
@@ -85,7 +82,7 @@ function ignoredKeys(input: ToolInput): string {
   const unknown = Object.keys(input).filter((key) => !known.has(key));
   if (unknown.length === 0) return "";
   const named = unknown.slice(0, WARNED_KEYS_MAX).map((key) => truncate(key, 40));
-  return `Ignored parameters this tool does not have: ${named.join(", ")}${unknown.length > named.length ? ", …" : ""}.`;
+  return `Ignored unknown parameters: ${named.join(", ")}${unknown.length > named.length ? ", …" : ""}.`;
 }
 
 /**

@@ -31,7 +31,7 @@ const prompt = z
   .meta({
     minLength: 1,
     maxLength: PROMPT_MAX_CHARACTERS,
-    description: "What to draw, 1 to 1500 characters: subject, style, light, composition.",
+    description: `What to generate, 1 to ${PROMPT_MAX_CHARACTERS} characters: subject, style, light, composition.`,
   });
 
 const subjectReference = z.object({
@@ -55,11 +55,13 @@ const filename = z
 export const toolInputSchema = z
   .looseObject({
     prompt,
-    aspect_ratio: z.enum(ASPECT_RATIOS).optional().meta({ default: "1:1", description: "Shape of the pictures." }),
+    aspect_ratio: z.enum(ASPECT_RATIOS).optional().meta({ default: "1:1", description: "Shape of the images." }),
     n: integerBetween(1, IMAGES_MAX)
       .default(1)
-      .describe("How many pictures: one call with n is much faster than n calls, at the same price."),
-    seed: integerBetween(0, SEED_MAX).optional().describe("The same seed and parameters give the same pictures."),
+      .describe("How many images, 1 to 9: one call with n is much faster than n calls, at the same price."),
+    seed: integerBetween(0, SEED_MAX)
+      .optional()
+      .describe("0 to 4294967295; the same seed and parameters give the same images."),
     response_format: z
       .enum(["base64", "url"])
       .default("base64")
@@ -70,30 +72,32 @@ export const toolInputSchema = z
       .min(1)
       .max(REFERENCES_MAX)
       .optional()
-      .describe("Pictures of a character to keep in the new scene."),
+      .describe("1 to 5 images of a character to keep in the new scene."),
     output_dir: z
       .string()
       .min(1)
       .optional()
       .describe("Where to save: absolute, or relative to the allowed base directory, and inside it."),
-    width: side.optional().describe("Exact size, with height, instead of aspect_ratio; multiple of 8; image-01 only."),
+    width: side
+      .optional()
+      .describe("Exact size, with height, in place of aspect_ratio: 512 to 2048, multiple of 8; image-01 only."),
     height: side.optional().describe("See width."),
     filename: filename
       .optional()
-      .describe("Name without ending: hero gives hero.jpeg, several give hero-1.jpeg …; never overwrites."),
+      .describe("Name without extension: hero gives hero.jpeg, several give hero-1.jpeg …; never overwrites."),
     model: z
       .enum(["image-01", "image-01-live"])
       .default("image-01")
-      .describe("image-01 draws anything; image-01-live draws in a style."),
+      .describe("image-01 for anything; image-01-live for a style."),
     style: z
       .object({
         style_type: z.enum(STYLE_TYPES).describe("Comic, lively, medieval, watercolour."),
-        style_weight: z.number().gt(0).max(1).optional().describe("Strength, 0.8 unless given."),
+        style_weight: z.number().gt(0).max(1).optional().describe("Strength, above 0 up to 1; 0.8 unless given."),
       })
       .optional()
       .describe("image-01-live only."),
-    aigc_watermark: z.boolean().optional().describe("Mark the pictures as made by AI."),
-    return_images: z.boolean().default(false).describe("Also show the pictures inline, up to 700 kB in all."),
+    aigc_watermark: z.boolean().optional().describe("Mark the images as made by AI."),
+    return_images: z.boolean().default(false).describe("Also return the images inline, up to 700 kB in total."),
   })
   .superRefine((input, context) => {
     const refuse = (key: string, message: string): void => {
@@ -135,7 +139,7 @@ export const toolOutputSchema = z.object({
     .optional()
     .describe("images that could not be saved; index counts from 1"),
   metadata: z.object({ failed_count: z.string(), success_count: z.string() }).describe("MiniMax's own counts"),
-  images: z.array(savedImage).describe("facts read from the saved files"),
+  images: z.array(savedImage).describe("read from the saved files"),
   image_urls: z.array(z.string()).optional().describe("links, valid for 24 h"),
   seed: z.int().min(0).max(SEED_MAX).optional().describe("the seed that was given"),
   warnings: z.array(z.string()).optional().describe("what the user should know, such as fewer images than asked for"),

@@ -38,7 +38,7 @@ class ClientThat extends MiniMaxClient {
     super(STAND_IN_KEY, "http://127.0.0.1:9", TIMING, new RateLimiter(systemClock, 0, 60_000));
   }
 
-  override generateImages(...[, , call]: Parameters<MiniMaxClient["generateImages"]>): Promise<GenerationResult> {
+  override generateImages(...[, call]: Parameters<MiniMaxClient["generateImages"]>): Promise<GenerationResult> {
     this.calls += 1;
     return this.generate(call);
   }

@@ -27,7 +27,7 @@ export interface ImageServer {
 }
 
 const DESCRIPTION =
-  "Draw 1 to 9 pictures from a text prompt with MiniMax image-01 and save them as files. Costs money per picture and takes 15 to 60 seconds. For several variants make one call with n, not several calls. Returns absolute file paths with pixel sizes.";
+  "Generate 1 to 9 images from a text prompt with MiniMax image-01 and save them as files. Costs money per image and takes 15 to 60 seconds. For several variants make one call with n, not several calls. Returns absolute file paths with pixel sizes.";
 
 /** Builds the MCP server with its one tool. Nothing happens until it is connected. */
 export function createServer(options: ServerOptions): ImageServer {
@@ -62,8 +62,8 @@ export function createServer(options: ServerOptions): ImageServer {
 
 async function runCall(input: ToolInput, extra: Extra, options: ServerOptions): Promise<CallToolResult> {
   const send = progressSender(extra);
-  const progress = send === undefined ? undefined : new Progress(options.timing.clock, PROGRESS_INTERVAL_MS, send);
-  const call = startCall({
+  using progress = send === undefined ? undefined : new Progress(options.timing.clock, PROGRESS_INTERVAL_MS, send);
+  using call = startCall({
     cancelSignal: extra.signal,
     clock: options.timing.clock,
     budgetMs: options.callBudgetMs,
@@ -76,9 +76,6 @@ async function runCall(input: ToolInput, extra: Extra, options: ServerOptions): 
       options.log(`Unexpected error: ${messageOf(error)}`);
     }
     return toErrorResult(error);
-  } finally {
-    progress?.stop();
-    call.end();
   }
 }
 
@@ -90,5 +87,5 @@ function progressSender(extra: Extra): ConstructorParameters<typeof Progress>[2]
 }
 
 function instructionsFor({ outputRoot }: ServerOptions): string {
-  return `Draws pictures with MiniMax (${TOOL_NAME}) and saves them as files in ${outputRoot.defaultDirectory}; output_dir may name another place inside ${outputRoot.base}. One call with n makes several pictures faster than several calls. Every call costs money and may take a minute. When an error says that images may have been billed, ask the user before calling again.`;
+  return `Generates images with MiniMax (${TOOL_NAME}) and saves them as files in ${outputRoot.defaultDirectory}; output_dir may name another place inside ${outputRoot.base}. One call with n makes several images faster than several calls. Every call costs money and may take a minute. When an error says that images may have been billed, ask the user before calling again.`;
 }

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { format, resolveConfig } from "prettier";
 import { z } from "zod";
-import { VARIABLES } from "../../src/cli/help.ts";
+import { VARIABLES } from "../../src/config.ts";
 import { API_CODES, type ApiCode } from "../../src/constants.ts";
 import { toolInputSchema, toolOutputSchema } from "../../src/schemas.ts";
 import { cursorLinks, vsCodeLinks } from "../package/install-links.ts";
@@ -61,7 +61,7 @@ function output(): string {
 function variables(): string {
   return table(
     ["Variable", "Default", "What it does"],
-    VARIABLES.map(([names, fallback, words]) => [names.split(", ").map(code).join(" "), fallback, words]),
+    VARIABLES.map((variable) => [code(variable.name), variable.fallback, variable.description]),
   );
 }
 

@@ -1,5 +1,5 @@
 import { description, mcpName, name, repository, version } from "../../package.json";
-import { VARIABLES } from "../../src/cli/help.ts";
+import { VARIABLES } from "../../src/config.ts";
 
 const SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json";
 
@@ -19,14 +19,12 @@ export function serverJson(): object {
         version,
         runtimeHint: "npx",
         transport: { type: "stdio" },
-        environmentVariables: VARIABLES.flatMap(([names, fallback, words]) =>
-          names.split(", ").map((variable) => ({
-            name: variable,
-            description: words,
-            isRequired: fallback === "required",
-            isSecret: variable === "MINIMAX_API_KEY",
-          })),
-        ),
+        environmentVariables: VARIABLES.map((variable) => ({
+          name: variable.name,
+          description: variable.description,
+          isRequired: variable.fallback === "required",
+          isSecret: variable.name === "MINIMAX_API_KEY",
+        })),
       },
     ],
   };

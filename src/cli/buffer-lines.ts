@@ -3,9 +3,9 @@ import { Transform } from "node:stream";
 const LINE_FEED = 0x0a;
 
 /**
- * Passes bytes on only when a line is complete, or when it is longer than `maxBytes` and so refused by the reader
- * behind it anyway. That reader joins what it holds with each piece it gets, which for a line of many megabytes takes
- * time in the square of its length.
+ * Holds bytes back until a line feed comes, or until they are more than `maxBytes` and so refused by the reader behind
+ * it anyway. That reader joins what it holds with each piece it gets, which for a line of many megabytes takes time in
+ * the square of its length.
  */
 export function bufferLines(maxBytes: number): Transform {
   let pending: Buffer[] = [];

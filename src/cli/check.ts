@@ -1,10 +1,14 @@
 import type { MiniMaxClient } from "../client.ts";
 import type { Config } from "../config.ts";
 import { UserFacingError } from "../errors.ts";
-import { messageOf } from "../text.ts";
-import { canBeWritten, type OutputRoot } from "../utils/output-directory.ts";
+import { formatSeconds, messageOf } from "../text.ts";
+import type { Timing } from "../timing/retry.ts";
+import { canBeWritten } from "../utils/output-directory.ts";
+import type { OutputRoot } from "../utils/output-root.ts";
 import { redactProxy } from "./proxy.ts";
 
+const TIME_LIMIT_MS = 10_000;
+const NEVER = new AbortController().signal;
 const SHOWN_CHARACTERS = 4;
 const KEY_LENGTH_TO_SHOW = 16;
 
@@ -14,17 +18,27 @@ export interface CheckReport {
   readonly ok: boolean;
 }
 
+/** What `--check` looks at. */
+export interface CheckOptions {
+  readonly config: Config;
+  readonly outputRoot: OutputRoot;
+  readonly client: MiniMaxClient;
+  readonly timing: Timing;
+}
+
 /**
- * Says what is configured and whether the host can be reached and the directory be written. Costs nothing, creates
- * nothing.
+ * Says what is configured, whether the host can be reached within 10 s, and whether the directory can be written. Costs
+ * nothing, creates nothing.
  */
-export async function check(
-  config: Config,
-  outputRoot: OutputRoot,
-  client: MiniMaxClient,
-  signal: AbortSignal,
-): Promise<CheckReport> {
-  const reached = await client.reachHost(signal).then(
+export async function check({ config, outputRoot, client, timing }: CheckOptions): Promise<CheckReport> {
+  const timeUp = new AbortController();
+  timing.clock.sleep(TIME_LIMIT_MS, NEVER).then(
+    () => {
+      timeUp.abort(new Error(`no answer within ${formatSeconds(TIME_LIMIT_MS)}`));
+    },
+    () => undefined,
+  );
+  const reached = await client.reachHost(timeUp.signal).then(
     (status) => ({ ok: true, words: `can be reached (HTTP ${status})` }),
     (error: unknown) => ({
       ok: false,
@@ -41,12 +55,12 @@ export async function check(
     `Reference images   ${[outputRoot.base, ...config.referenceDirectories].join(", ")}`,
     `Proxy              ${proxy ?? "none"}`,
     `Limits             ${config.callBudgetMs} ms a call, ${config.requestsPerMinute === 0 ? "any number of" : String(config.requestsPerMinute)} requests a minute`,
-    ...(outputRoot.notice === undefined ? [] : [`Note               ${outputRoot.notice}`]),
+    ...(outputRoot.fallbackNotice === undefined ? [] : [`Note               ${outputRoot.fallbackNotice}`]),
   ];
   return { text: lines.join("\n"), ok: reached.ok && isWritable };
 }
 
 function masked(key: string): string {
-  if (key.length < KEY_LENGTH_TO_SHOW) return "present, too short to show a part of it";
+  if (key.length < KEY_LENGTH_TO_SHOW) return "set (too short to show partially)";
   return `${key.slice(0, SHOWN_CHARACTERS)}…${key.slice(-SHOWN_CHARACTERS)}`;
 }

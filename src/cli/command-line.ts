@@ -28,7 +28,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     const unknown = args.filter((argument) => !KNOWN.has(argument)).map((argument) => argument.replace(/=.*/s, "=…"));
     return {
       kind: "refuse",
-      message: `Unknown argument: ${truncate(unknown.join(" "), QUOTED_CHARACTERS)}. "minimax-image-mcp --help" lists what there is.`,
+      message: `Unknown argument: ${truncate(unknown.join(" "), QUOTED_CHARACTERS)}. Run "minimax-image-mcp --help" for usage.`,
     };
   }
 }

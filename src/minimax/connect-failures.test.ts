@@ -41,7 +41,7 @@ function listen(): ConnectFailures & Disposable {
   const failures = new ConnectFailures();
   return Object.assign(failures, {
     [Symbol.dispose]: () => {
-      failures.stop();
+      failures[Symbol.dispose]();
     },
   });
 }
@@ -162,7 +162,7 @@ describe("listening", () => {
     const address = await whereNothingListens();
     const before = await failureOf(`http://${address}`);
 
-    failures.stop();
+    failures[Symbol.dispose]();
     const after = await failureOf(`http://${address}`);
 
     expect([failures.find(before) !== undefined, failures.find(after) !== undefined]).toEqual([true, false]);
@@ -171,7 +171,7 @@ describe("listening", () => {
   test("that was stopped does not stop another's", async () => {
     using failures = listen();
 
-    new ConnectFailures().stop();
+    new ConnectFailures()[Symbol.dispose]();
     const failure = await failureOf(`http://${await whereNothingListens()}`);
 
     expect(failures.find(failure) !== undefined).toBe(true);

@@ -9,7 +9,7 @@ const PROXY_REFUSAL = /^Proxy response \((\d{3})\)/;
  * attempt together with the very error object that the waiting request is then rejected with. Source: undici
  * documentation, "Diagnostics Channel Support".
  */
-export class ConnectFailures {
+export class ConnectFailures implements Disposable {
   readonly #errors = new WeakSet();
 
   constructor() {
@@ -17,8 +17,8 @@ export class ConnectFailures {
   }
 
   /**
-   * Why a connection did not come about, so that nothing was sent; undefined when `error` is something else. A proxy's
-   * refusal is hidden among the causes.
+   * Why the connection could not be established, so that nothing was sent; undefined when `error` is something else. A
+   * proxy's refusal is hidden among the causes.
    */
   find(error: unknown): Error | undefined {
     if (!(error instanceof Error)) return undefined;
@@ -28,7 +28,7 @@ export class ConnectFailures {
   }
 
   /** Stops listening; what was collected stays known. */
-  stop(): void {
+  [Symbol.dispose](): void {
     unsubscribe(CONNECT_ERROR_CHANNEL, this.#collect);
   }
 

@@ -4,11 +4,9 @@ import { formatSeconds, messageOf, systemCode } from "../text.ts";
 /** What to throw when a request that was sent ends without an answer. */
 export function toInterruptedError(error: unknown, signal: AbortSignal): unknown {
   if (!signal.aborted) {
-    return new UnknownOutcomeError(
-      `the connection broke before the whole answer came (${reasonOf(error)})`,
-      {},
-      { cause: error },
-    );
+    return new UnknownOutcomeError(`the connection broke before the whole answer came (${reasonOf(error)})`, {
+      cause: error,
+    });
   }
   const reason: unknown = signal.reason;
   return reason instanceof DeadlineExceededError

@@ -208,7 +208,7 @@ describe("real refusals", () => {
     expect(error).toBeInstanceOf(MiniMaxApiError);
     expect(error.message).toContain(API_CODES[code]?.meaning);
     expect(error.message).toContain(words);
-    expect(error.details).toMatchObject({ statusCode: code, traceId: "trace-1" });
+    expect(error.details).toMatchObject({ code: code, traceId: "trace-1" });
     expect(error.details.recovery).toContain(API_CODES[code]?.recovery);
   });
 
@@ -236,7 +236,7 @@ describe("real refusals", () => {
 
     expect(error).toBeInstanceOf(MiniMaxApiError);
     expect(error.message).toContain("login fail: … (1004)");
-    expect(error.details.statusCode).toBe(1004);
+    expect(error.details.code).toBe(1004);
     expect(error.details.recovery).toContain(API_CODES[1004]?.recovery);
     expect(error.details.retryAfterMs).toBeUndefined();
   });
@@ -245,25 +245,25 @@ describe("real refusals", () => {
     const body = { type: "error", error: { type: "rate_limit_error", message: "usage limit exceeded (2056)" } };
     const error = errorOf(await answer(body, { status: 429 }));
 
-    expect(error.details.statusCode).toBe(2056);
+    expect(error.details.code).toBe(2056);
     expect(error.details.retryAfterMs).toBeUndefined();
   });
 
   test.each(Object.keys(API_CODES).map(Number))("code %i is repeated only if nothing was made", async (code) => {
     const error = errorOf(await answer({ base_resp: { status_code: code } }));
 
-    expect(error.details.statusCode).toBe(code);
+    expect(error.details.code).toBe(code);
     expect(error.details.retryAfterMs !== undefined).toBe(API_CODES[code]?.outcome === "transient");
   });
 
   test("a code written as a string is the same code", async () => {
-    expect(errorOf(await answer({ base_resp: { status_code: "1008" } })).details.statusCode).toBe(1008);
+    expect(errorOf(await answer({ base_resp: { status_code: "1008" } })).details.code).toBe(1008);
   });
 
   test("a code that nobody documented is passed on and not repeated", async () => {
     const { details } = errorOf(await answer({ base_resp: { status_code: -7, status_msg: "?" } }));
 
-    expect(details.statusCode).toBe(-7);
+    expect(details.code).toBe(-7);
     expect(details.retryAfterMs).toBeUndefined();
   });
 
@@ -296,7 +296,7 @@ describe("the order is HTTP status, base_resp, data", () => {
   test("a code beats images", async () => {
     const error = errorOf(await answer({ ...images, base_resp: { status_code: 1008 } }));
 
-    expect(error.details.statusCode).toBe(1008);
+    expect(error.details.code).toBe(1008);
   });
 
   test.each([400, 404, 429, 500, 503])("HTTP %i beats images and a code of 0", async (status) => {
@@ -314,13 +314,13 @@ describe("the order is HTTP status, base_resp, data", () => {
     const error = errorOf(await answer({ base_resp: { status_code: 2013 } }, { status: 400 }));
 
     expect(error).toBeInstanceOf(MiniMaxApiError);
-    expect(error.details.statusCode).toBe(2013);
+    expect(error.details.code).toBe(2013);
   });
 
   test("an unknown code may be repeated when the HTTP status says so", async () => {
     const error = errorOf(await answer({ base_resp: { status_code: 9999 } }, { status: 503 }));
 
-    expect(error.details).toMatchObject({ statusCode: 9999, retryAfterMs: 0 });
+    expect(error.details).toMatchObject({ code: 9999, retryAfterMs: 0 });
   });
 
   test("a gateway's HTML on 502 may be repeated, on 404 not", () => {
@@ -351,7 +351,7 @@ describe("when images may have been made, nothing is repeated", () => {
   test("code 1001 is named", async () => {
     const error = errorOf(await answer({ base_resp: { status_code: 1001, status_msg: "request timed out" } }));
 
-    expect(error.details.statusCode).toBe(1001);
+    expect(error.details.code).toBe(1001);
     expect(error.message).toContain("request timed out");
   });
 
@@ -381,7 +381,7 @@ describe("success without images is EMPTY_RESPONSE", () => {
     const error = errorOf(await answer({ id: "a1", data, metadata: withheld, base_resp: SUCCESS }));
 
     expect(error).toBeInstanceOf(EmptyResponseError);
-    expect(error.details).toMatchObject({ statusCode: "EMPTY_RESPONSE", traceId: "a1" });
+    expect(error.details).toMatchObject({ code: "EMPTY_RESPONSE", traceId: "a1" });
     expect(error.details.retryAfterMs).toBeUndefined();
   });
 

@@ -7,11 +7,11 @@ import type { DecodedImage } from "./reply-body.ts";
 const LINK_MAX_CHARACTERS = 2048;
 const KEY_CODES: ReadonlySet<number> = new Set([1004, 2049]);
 
-/** One picture as MiniMax delivered it: bytes, a link (https, or http on this machine), or nothing usable. */
+/** One image as MiniMax delivered it: bytes, a link (https, or http on this machine), or nothing usable. */
 export type GeneratedImage =
   { readonly chunks: readonly Uint8Array[] } | { readonly link: string } | { readonly problem: string };
 
-/** What one paid request made. */
+/** What one paid request generated. */
 export interface GenerationResult {
   /** Upstream's request id, or its trace id; absent when the answer had neither. */
   readonly id: string | undefined;
@@ -43,20 +43,20 @@ export interface UpstreamResponse {
  * @throws MiniMaxApiError, HttpError, UnknownOutcomeError or EmptyResponseError; never anything else, whatever the body
  *   holds
  */
-export function interpretReply(answer: UpstreamResponse, requested: number): GenerationResult {
-  const parsed = upstreamReplySchema.safeParse(answer.json);
+export function interpretReply(response: UpstreamResponse, requested: number): GenerationResult {
+  const parsed = upstreamReplySchema.safeParse(response.json);
   const reply: UpstreamReply = parsed.success ? parsed.data : {};
-  const success = answer.status >= 200 && answer.status < 300;
+  const success = response.status >= 200 && response.status < 300;
   const code = reply.base_resp?.status_code ?? (success ? undefined : codeInMessage(reply.error?.message));
-  if (code !== undefined && code !== 0) throw refusal(answer, reply, code);
-  if (!success) throw httpFailure(answer);
+  if (code !== undefined && code !== 0) throw refusal(response, reply, code);
+  if (!success) throw httpFailure(response);
 
-  const images = imagesOf(answer, reply);
-  const id = [reply.id, answer.traceId].map((text) => answer.quote(text ?? "")).find((text) => text !== "");
+  const images = imagesOf(response, reply);
+  const id = [reply.id, response.traceId].map((text) => response.quote(text ?? "")).find((text) => text !== "");
   if (images.length === 0) {
     if (code === undefined && reply.metadata === undefined) {
-      throw new UnknownOutcomeError(answer.unreadable ?? "its answer is not what MiniMax documents", {
-        traceId: answer.traceId,
+      throw new UnknownOutcomeError(response.unreadable ?? "its answer is not what MiniMax documents", {
+        traceId: response.traceId,
       });
     }
     throw new EmptyResponseError(reply.metadata?.failed_count, id);
@@ -71,23 +71,23 @@ export function interpretReply(answer: UpstreamResponse, requested: number): Gen
   };
 }
 
-function refusal(answer: UpstreamResponse, reply: UpstreamReply, code: number): Error {
-  const message = answer.quote(reply.base_resp?.status_msg ?? reply.error?.message ?? "");
-  const details = { statusCode: code, traceId: answer.traceId };
+function refusal(response: UpstreamResponse, reply: UpstreamReply, code: number): Error {
+  const message = response.quote(reply.base_resp?.status_msg ?? reply.error?.message ?? "");
+  const details = { code, traceId: response.traceId };
   if (API_CODES[code]?.outcome === "unknown") {
     return new UnknownOutcomeError(`MiniMax reported a timeout ("${message}")`, {
       ...details,
       recovery: API_CODES[code].recovery,
     });
   }
-  if (mayHaveBeenMade(answer.status)) {
-    return new UnknownOutcomeError(`${answer.host} answered HTTP ${answer.status}`, details);
+  if (mayHaveBeenMade(response.status)) {
+    return new UnknownOutcomeError(`${response.host} responded with HTTP ${response.status}`, details);
   }
   return new MiniMaxApiError(code, message, {
-    traceId: answer.traceId,
-    retryAfterMs: answer.retryAfterMs,
-    transient: TRANSIENT_HTTP_STATUSES.has(answer.status),
-    hint: KEY_CODES.has(code) ? regionHint(answer.host) : "",
+    traceId: response.traceId,
+    retryAfterMs: response.retryAfterMs,
+    transient: TRANSIENT_HTTP_STATUSES.has(response.status),
+    hint: KEY_CODES.has(code) ? regionHint(response.host) : "",
   });
 }
 
@@ -97,13 +97,13 @@ function regionHint(host: string): string {
   return ` This server asks ${host}; the other region's host is ${new URL(url).host} (MINIMAX_API_HOST=${name}).`;
 }
 
-function httpFailure(answer: UpstreamResponse): Error {
-  if (mayHaveBeenMade(answer.status)) {
-    return new UnknownOutcomeError(`${answer.host} answered HTTP ${answer.status}`, {
-      traceId: answer.traceId,
+function httpFailure(response: UpstreamResponse): Error {
+  if (mayHaveBeenMade(response.status)) {
+    return new UnknownOutcomeError(`${response.host} responded with HTTP ${response.status}`, {
+      traceId: response.traceId,
     });
   }
-  return new HttpError(answer.status, answer);
+  return new HttpError(response.status, response);
 }
 
 function mayHaveBeenMade(status: number): boolean {

@@ -6,7 +6,7 @@ import { type Activity, type Call, startCall } from "./call.ts";
 const BUDGET_MS = 230_000;
 
 function startTestCall(): {
-  call: Call & { readonly end: () => void };
+  call: Call & Disposable;
   clock: ManualClock;
   client: AbortController;
   activities: Activity[];
@@ -59,7 +59,7 @@ describe("the budget of a call", () => {
     const { call, clock } = startTestCall();
     expect(clock.sleepers()).toBe(1);
 
-    call.end();
+    call[Symbol.dispose]();
     await clock.advance(BUDGET_MS * 2);
 
     expect(clock.sleepers()).toBe(0);
@@ -70,8 +70,8 @@ describe("the budget of a call", () => {
     const { call, clock } = startTestCall();
     await clock.advance(BUDGET_MS);
 
-    call.end();
-    call.end();
+    call[Symbol.dispose]();
+    call[Symbol.dispose]();
 
     expect(call.signal.reason).toBeInstanceOf(DeadlineExceededError);
   });

@@ -1,6 +1,5 @@
-import { setMaxListeners } from "node:events";
 import { DeadlineExceededError } from "../errors.ts";
-import { NO_LONGER_NEEDED } from "./abort.ts";
+import { LinkedAbortController, NO_LONGER_NEEDED } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 
 /**
@@ -8,17 +7,16 @@ import type { Clock } from "./clock.ts";
  */
 export type Activity = (nowMs: number) => string;
 
-/** What travels along with one tool call. */
+/**
+ * What travels along with one tool call. It has two signals: everything up to the answer follows `signal`; saving
+ * follows `cancelSignal`, because what was paid for is kept when merely the time is up.
+ */
 export interface Call {
   /**
-   * Aborts when the client cancels, the server closes, or the time is used up; the reason is a `DeadlineExceededError`
-   * in the last case only.
+   * Aborts on cancellation, shutdown, or the deadline; the reason is a `DeadlineExceededError` in the last case only.
    */
   readonly signal: AbortSignal;
-  /**
-   * Aborts only when nobody waits for the result any more: what was paid for is still saved when merely the time is
-   * used up.
-   */
+  /** Aborts only on cancellation or shutdown. */
   readonly cancelSignal: AbortSignal;
   /** End of the budget, in monotonic milliseconds. */
   readonly deadlineMs: number;
@@ -26,7 +24,7 @@ export interface Call {
   readonly onActivity: (activity: Activity) => void;
 }
 
-/** Starts the budget of one call; `end` stops its timer and has to be called when the call is over. */
+/** Starts the budget of one call. Dispose of the call when it is over: that stops its timer. */
 export function startCall({
   cancelSignal,
   clock,
@@ -37,28 +35,23 @@ export function startCall({
   clock: Clock;
   budgetMs: number;
   onActivity: (activity: Activity) => void;
-}): Call & { readonly end: () => void } {
-  const aborted = new AbortController();
-  const ended = new AbortController();
-  setMaxListeners(Infinity, aborted.signal);
-  const cancel = (): void => {
-    aborted.abort(cancelSignal.reason);
-  };
-  if (cancelSignal.aborted) cancel();
-  cancelSignal.addEventListener("abort", cancel, { once: true, signal: ended.signal });
-  clock.sleep(budgetMs, ended.signal).then(
+}): Call & Disposable {
+  const controller = new LinkedAbortController(cancelSignal);
+  const timer = new AbortController();
+  clock.sleep(budgetMs, timer.signal).then(
     () => {
-      aborted.abort(new DeadlineExceededError(budgetMs));
+      controller.abort(new DeadlineExceededError(budgetMs));
     },
     () => undefined,
   );
   return {
-    signal: aborted.signal,
+    signal: controller.signal,
     cancelSignal,
     deadlineMs: clock.monotonicMs() + budgetMs,
     onActivity,
-    end: () => {
-      ended.abort(NO_LONGER_NEEDED);
+    [Symbol.dispose]: () => {
+      timer.abort(NO_LONGER_NEEDED);
+      controller[Symbol.dispose]();
     },
   };
 }

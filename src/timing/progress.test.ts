@@ -135,7 +135,7 @@ describe("progress", () => {
 
     progress.enter(() => "generating");
     await waitFor("three messages", () => sent.length >= 3);
-    progress.stop();
+    progress[Symbol.dispose]();
 
     expectRising(sent);
   });
@@ -148,7 +148,7 @@ describe("progress that was stopped", () => {
     await clock.advance(INTERVAL_MS);
     expect(sent).toHaveLength(2);
 
-    progress.stop();
+    progress[Symbol.dispose]();
     progress.enter(() => "saving");
     await clock.advance(A_CALL_MS);
 
@@ -159,8 +159,8 @@ describe("progress that was stopped", () => {
   test("stays silent when nothing had begun before", async () => {
     const { progress, clock, sent } = startProgress();
 
-    progress.stop();
-    progress.stop();
+    progress[Symbol.dispose]();
+    progress[Symbol.dispose]();
     progress.enter(() => "generating");
     await clock.advance(A_CALL_MS);
 

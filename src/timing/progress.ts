@@ -16,7 +16,7 @@ export interface ProgressStep {
  * while it does not. How long MiniMax will take is not known, so `progress` follows steps / (steps + 9): it always
  * rises and never reaches `total`.
  */
-export class Progress {
+export class Progress implements Disposable {
   readonly #stopped = new AbortController();
   #activity: Activity | undefined;
   #steps = 0;
@@ -37,7 +37,7 @@ export class Progress {
   };
 
   /** Nothing is sent any more from now on. */
-  stop(): void {
+  [Symbol.dispose](): void {
     this.#stopped.abort(NO_LONGER_NEEDED);
   }
 

@@ -281,7 +281,7 @@ describe("when all tries are used up", () => {
 
   test("the code, the hint and the trace id of the last failure stay, and nobody repeats it again", async () => {
     const last = new UserFacingError("It pours.", {
-      statusCode: 1033,
+      code: 1033,
       traceId: "trace-2",
       recovery: "Take an umbrella.",
       retryAfterMs: 0,
@@ -290,7 +290,7 @@ describe("when all tries are used up", () => {
     const { outcome } = await travel({ failures: [passing(), passing(), passing(), last] });
 
     expect(outcome).toHaveProperty("error.details", {
-      statusCode: 1033,
+      code: 1033,
       traceId: "trace-2",
       recovery: "Take an umbrella.",
     });

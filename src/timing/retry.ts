@@ -1,9 +1,9 @@
 import { RetriesExhaustedError, UserFacingError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 
-/** How often and how patiently something is tried again. */
+/** How often and how patiently something is retried. */
 export interface BackoffPolicy {
-  /** Tries after the first one. */
+  /** Attempts after the first one. */
   readonly retries: number;
   /** Upper bound of the first wait, in milliseconds. */
   readonly baseMs: number;
@@ -22,15 +22,15 @@ export interface Timing {
 /** A wait that is about to begin. */
 export interface RetryWait {
   readonly error: UserFacingError;
-  /** Number of the coming try; the first one was 1. */
-  readonly nextTry: number;
-  /** How many tries there are at most. */
-  readonly tries: number;
+  /** Number of the coming attempt; the first one was 1. */
+  readonly nextAttempt: number;
+  /** How many attempts there are at most. */
+  readonly attempts: number;
   /** On the clock's monotonic scale. */
   readonly untilMs: number;
 }
 
-/** Three retries, waiting at most 1, 2 and 4 seconds; 30 seconds is the most any policy here should wait. */
+/** Three retries, waiting at most 1, 2 and 4 seconds; `capMs` never applies to this policy, it bounds longer ones. */
 export const DEFAULT_POLICY: BackoffPolicy = { retries: 3, baseMs: 1000, capMs: 30_000 };
 
 /**
@@ -42,10 +42,10 @@ export function fullJitter(attempt: number, { baseMs, capMs }: BackoffPolicy, ra
 }
 
 /**
- * Runs `operation` until it succeeds or must not be repeated. Only a `UserFacingError` with `retryAfterMs` is repeated;
+ * Runs `operation` until it succeeds or must not be retried. Only a `UserFacingError` with `retryAfterMs` is retried;
  * the wait is `retryAfterMs` plus full jitter. A wait that would not end before `deadlineMs` (monotonic) is not begun.
  *
- * @throws the operation's own error when it must not be repeated, `RetriesExhaustedError` when tries or time are used
+ * @throws the operation's own error when it must not be retried, `RetriesExhaustedError` when attempts or time are used
  *   up, the signal's reason on abort during a wait
  */
 export async function retry<T>(
@@ -62,7 +62,7 @@ export async function retry<T>(
       const waitMs = error.details.retryAfterMs + fullJitter(attempt, policy, random);
       const untilMs = clock.monotonicMs() + waitMs;
       if (untilMs >= deadlineMs) throw new RetriesExhaustedError(error, attempt + 1, waitMs);
-      onWait({ error, nextTry: attempt + 2, tries: policy.retries + 1, untilMs });
+      onWait({ error, nextAttempt: attempt + 2, attempts: policy.retries + 1, untilMs });
       await clock.sleep(waitMs, signal);
     }
   }

@@ -48,8 +48,8 @@ describe("a stallTimer", () => {
     const stallTimer = new StallTimer(clock, LIMIT_MS, new AbortController().signal);
     stallTimer.touch();
 
-    stallTimer.stop();
-    stallTimer.stop();
+    stallTimer[Symbol.dispose]();
+    stallTimer[Symbol.dispose]();
     await clock.advance(LIMIT_MS * 10);
 
     expect(clock.sleepers()).toBe(0);
@@ -83,7 +83,7 @@ describe("a stallTimer", () => {
     await clock.advance(LIMIT_MS);
 
     stallTimer.touch();
-    stallTimer.stop();
+    stallTimer[Symbol.dispose]();
 
     expect(stallTimer.signal.aborted).toBe(true);
   });
@@ -115,7 +115,7 @@ describe("a stallTimer", () => {
     const parent = new AbortController();
     const stallTimer = new StallTimer(manualClock(), LIMIT_MS, parent.signal);
 
-    stallTimer.stop();
+    stallTimer[Symbol.dispose]();
     parent.abort();
 
     expect(stallTimer.signal.aborted).toBe(false);

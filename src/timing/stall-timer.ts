@@ -1,11 +1,11 @@
-import { NO_LONGER_NEEDED } from "./abort.ts";
+import { LinkedAbortController, NO_LONGER_NEEDED } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 
-/** A signal that aborts with its parent, and also when `reset` is not called for a while. */
-export class StallTimer {
-  readonly #aborted = new AbortController();
+/** A signal that aborts with its parent, and also when `touch` is not called for a while. Dispose of it at the end. */
+export class StallTimer implements Disposable {
+  readonly #controller: LinkedAbortController;
   readonly #ended = new AbortController();
-  #counting = new AbortController();
+  #touchedMs: number;
   #stalled = false;
 
   /**
@@ -17,17 +17,14 @@ export class StallTimer {
     private readonly limitMs: number,
     parent: AbortSignal,
   ) {
-    const follow = (): void => {
-      this.#aborted.abort(parent.reason);
-    };
-    if (parent.aborted) follow();
-    else parent.addEventListener("abort", follow, { once: true, signal: this.#ended.signal });
-    this.#watch();
+    this.#controller = new LinkedAbortController(parent);
+    this.#touchedMs = clock.monotonicMs();
+    this.#watch().catch(() => undefined);
   }
 
   /** Aborts when the silence was too long, or when the parent aborts. */
   get signal(): AbortSignal {
-    return this.#aborted.signal;
+    return this.#controller.signal;
   }
 
   /** Whether the silence was too long. */
@@ -37,24 +34,19 @@ export class StallTimer {
 
   /** Begins to count anew. */
   touch(): void {
-    this.#counting.abort(NO_LONGER_NEEDED);
-    this.#counting = new AbortController();
-    this.#watch();
+    this.#touchedMs = this.clock.monotonicMs();
   }
 
-  /** Ends the watch; the signal does not change any more. */
-  stop(): void {
-    this.#counting.abort(NO_LONGER_NEEDED);
+  [Symbol.dispose](): void {
     this.#ended.abort(NO_LONGER_NEEDED);
+    this.#controller[Symbol.dispose]();
   }
 
-  #watch(): void {
-    this.clock.sleep(this.limitMs, this.#counting.signal).then(
-      () => {
-        this.#stalled = true;
-        this.#aborted.abort();
-      },
-      () => undefined,
-    );
+  async #watch(): Promise<void> {
+    for (let leftMs = this.limitMs; leftMs > 0; leftMs = this.#touchedMs + this.limitMs - this.clock.monotonicMs()) {
+      await this.clock.sleep(leftMs, this.#ended.signal);
+    }
+    this.#stalled = true;
+    this.#controller.abort();
   }
 }

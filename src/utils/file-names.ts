@@ -2,11 +2,11 @@ import { codePoints } from "../text.ts";
 
 const SLUG_MAX_CHARACTERS = 50;
 const SLUG_MAX_BYTES = 100;
-const IMAGE_ENDING = /\.(?:jpe?g|png|webp)$/i;
+const IMAGE_EXTENSION = /\.(?:jpe?g|png|webp)$/i;
 
 /**
- * Makes a file name stem of a prompt: letters, their marks and digits of every script (NFC), words joined with `-`, at
- * most 50 characters and 100 UTF-8 bytes, so that with time, index and ending it fits the 143 bytes of the narrowest
+ * Makes a base name of a prompt: letters, their marks and digits of every script (NFC), words joined with `-`, at
+ * most 50 characters and 100 UTF-8 bytes, so that with time, index and extension it fits the 143 bytes of the narrowest
  * common filesystem (eCryptfs). Without any letter or digit: `image`.
  */
 export function slugOf(prompt: string): string {
@@ -46,10 +46,10 @@ export function promptNames(prompt: string, unixMs: number): NameSequence {
  * Names that were asked for. One image: `hero`, then `hero-2`, `hero-3` …; several: `hero-1` to `hero-<count>`, and for
  * each that is taken the next number after those.
  *
- * @param filename - a leading part of a file name; an image ending is dropped, because the bytes decide it
+ * @param filename - a leading part of a file name; an image extension is dropped, because the bytes decide it
  */
 export function numberedNames(filename: string, count: number): NameSequence {
-  const stem = filename.replace(IMAGE_ENDING, "");
+  const baseName = filename.replace(IMAGE_EXTENSION, "");
   let next = count + 1;
   return (index) => {
     let isFirst = true;
@@ -57,12 +57,12 @@ export function numberedNames(filename: string, count: number): NameSequence {
       const number = isFirst ? index : next++;
       const isPlain = isFirst && count === 1;
       isFirst = false;
-      return isPlain ? stem : `${stem}-${number}`;
+      return isPlain ? baseName : `${baseName}-${number}`;
     };
   };
 }
 
-/** `<slug>-<unix ms>-<index>-<8 hex>`, without the ending; different each time. `index` counts from 1. */
+/** `<slug>-<unix ms>-<index>-<8 hex>`, without the extension; different each time. `index` counts from 1. */
 export function uniqueBaseName(slug: string, unixMs: number, index: number): string {
   return `${slug}-${Math.floor(unixMs)}-${index}-${crypto.randomUUID().slice(0, 8)}`;
 }

@@ -1,64 +1,10 @@
-import { access, constants, lstat, mkdir, open, realpath } from "node:fs/promises";
-import nodePath, { type PlatformPath } from "node:path";
+import { lstat, mkdir, open, realpath } from "node:fs/promises";
+import nodePath from "node:path";
 import { OutputDirectoryError } from "../errors.ts";
 import { messageOf, systemCode, truncate } from "../text.ts";
-import { removeFile } from "./temporary-file.ts";
-
-/** Where files may be saved. Both are absolute. */
-export interface OutputRoot {
-  /** Nothing is ever written outside it. */
-  readonly base: string;
-  /** Where files go when the call does not say. */
-  readonly defaultDirectory: string;
-  /** Why files do not go to the working directory, when nobody chose that; a sentence for the person. */
-  readonly notice?: string;
-}
-
-/** What `chooseOutputRoot` decides by. */
-export interface OutputRootSources {
-  /** `MINIMAX_OUTPUT_DIR`, absolute. */
-  readonly configured: string | undefined;
-  readonly workingDirectory: string;
-  readonly homeDirectory: string;
-  /** Where Windows keeps itself and its programs (`%SystemRoot%`, `%ProgramFiles%`); empty elsewhere. */
-  readonly systemDirectories: readonly string[];
-}
-
-/**
- * The configured directory; else `output` in the working directory; else, where that is no place to save (a filesystem
- * root, a Windows system directory, not writable: desktop clients start servers there), `Pictures/minimax-image-mcp` in
- * the home directory. Creates nothing.
- */
-export async function chooseOutputRoot(
-  { configured, workingDirectory, homeDirectory, systemDirectories }: OutputRootSources,
-  path: PlatformPath = nodePath,
-): Promise<OutputRoot> {
-  if (configured !== undefined) return { base: configured, defaultDirectory: configured };
-  const isRoot = path.parse(workingDirectory).root === workingDirectory;
-  const isSystem = systemDirectories.some((directory) => isInside(directory, workingDirectory, path));
-  if (!isRoot && !isSystem && (await isWritable(workingDirectory))) {
-    return { base: workingDirectory, defaultDirectory: path.join(workingDirectory, "output") };
-  }
-  const pictures = path.join(homeDirectory, "Pictures", "minimax-image-mcp");
-  const notice = `The server was started in ${workingDirectory}, which is no place to save, so files go to ${pictures}. MINIMAX_OUTPUT_DIR sets another place.`;
-  return { base: pictures, defaultDirectory: pictures, notice };
-}
-
-/** Replaces a leading `~` by the home directory; `~name` is left alone. */
-export function expandHome(directory: string, homeDirectory: string, path: PlatformPath = nodePath): string {
-  if (directory === "~") return homeDirectory;
-  const rest = directory.startsWith("~/") || directory.startsWith(`~${path.sep}`) ? directory.slice(2) : undefined;
-  return rest === undefined ? directory : path.join(homeDirectory, rest);
-}
-
-/**
- * Whether `target` is `base` or lies below it, by the path rules of the platform alone: links are not followed. Both
- * have to be absolute.
- */
-export function isInside(base: string, target: string, path: PlatformPath = nodePath): boolean {
-  const fromBase = path.relative(base, target);
-  return fromBase !== ".." && !fromBase.startsWith(`..${path.sep}`) && !path.isAbsolute(fromBase);
-}
+import type { OutputRoot } from "./output-root.ts";
+import { expandHome, isInside } from "./paths.ts";
+import { removeFile, temporaryPath } from "./temporary-file.ts";
 
 /**
  * Turns `output_dir` into a directory that exists and lies inside the base after resolving symlinks on both sides.
@@ -118,9 +64,9 @@ async function refusing<T>(
       `The output directory ${truncate(directory)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
       {
         recovery:
-          "No request was made. Choose another output_dir inside the base directory, or mend the permissions or the disk.",
+          "No request was made. Choose another output_dir inside the base directory, or fix the permissions or the disk.",
+        cause: error,
       },
-      { cause: error },
     );
   }
 }
@@ -180,18 +126,9 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function isWritable(directory: string): Promise<boolean> {
-  try {
-    await access(directory, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Permission bits lie (read-only mounts, full disks, Windows ACLs): only writing proves it. */
 async function proveWritable(directory: string): Promise<void> {
-  const probe = nodePath.join(directory, `.${crypto.randomUUID()}.tmp`);
+  const probe = temporaryPath(directory);
   const file = await open(probe, "wx");
   try {
     await file.writeFile("probe");

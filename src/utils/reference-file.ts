@@ -5,7 +5,7 @@ import { REFERENCE_MAX_BYTES } from "../constants.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { messageOf, systemCode, truncate } from "../text.ts";
 import { readImageHeader } from "./image-header.ts";
-import { expandHome, isInside } from "./output-directory.ts";
+import { expandHome, isInside } from "./paths.ts";
 
 /** Where local reference images may be read. All paths are absolute. */
 export interface ReferencePlaces {
@@ -58,7 +58,7 @@ function localPath(imageFile: string, name: string): string {
   try {
     return fileURLToPath(imageFile);
   } catch {
-    throw refused(name, `${truncate(imageFile)} is no file URL of this machine`);
+    throw refused(name, `${truncate(imageFile)} is not a local file URL`);
   }
 }
 
@@ -72,7 +72,7 @@ async function readWhole(path: string, name: string): Promise<Uint8Array> {
     try {
       const status = await file.stat();
       if (!status.isFile()) throw refused(name, `${truncate(path)} is not a regular file`);
-      if (status.size >= REFERENCE_MAX_BYTES) throw refused(name, `${truncate(path)} has 10 MB or more`);
+      if (status.size >= REFERENCE_MAX_BYTES) throw refused(name, `${truncate(path)} is 10 MB or larger`);
       const { buffer, bytesRead } = await file.read(new Uint8Array(status.size));
       return buffer.subarray(0, bytesRead);
     } finally {

@@ -5,13 +5,13 @@ import type { SavedImage } from "../schemas.ts";
 import { messageOf, systemCode } from "../text.ts";
 import { claimName } from "./claim-name.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
-import { removeFile } from "./temporary-file.ts";
+import { removeFile, temporaryPath } from "./temporary-file.ts";
 
 /** Where one image goes. */
 export interface Destination {
   /** Absolute; exists. */
   readonly directory: string;
-  /** A file name without its ending; called again with each name that is taken. */
+  /** A file name without its extension; called again with each name that is taken. */
   readonly nextBaseName: () => string;
 }
 
@@ -28,53 +28,51 @@ export async function saveImage(
   signal: AbortSignal,
 ): Promise<SavedImage> {
   signal.throwIfAborted();
-  const temporary = nodePath.join(destination.directory, `.${crypto.randomUUID()}.tmp`);
-  const disk = new Disk(destination.directory);
+  const temporary = temporaryPath(destination.directory);
   try {
-    const { bytes, header } = await write(temporary, source, disk, signal);
+    const { bytes, header } = await write(temporary, source, destination.directory, signal);
     if (header === undefined) throw new ImageError("What MiniMax delivered is not a JPEG, PNG or WebP image.");
     signal.throwIfAborted();
-    const path = await publish(temporary, destination, header, disk);
+    const path = await publish(temporary, destination, header);
     return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
   } finally {
     await removeFile(temporary).catch(() => undefined);
   }
 }
 
-/** Tells failures of the disk from those of the source. */
-class Disk {
-  constructor(private readonly directory: string) {}
-
-  /** @throws ImageError in place of whatever the operation throws */
-  async run<T>(operation: () => Promise<T>): Promise<T> {
-    try {
-      return await operation();
-    } catch (error) {
-      const reason = describe(systemCode(error) ?? messageOf(error));
-      throw new ImageError(`The image could not be written to ${this.directory} (${reason}).`, {}, { cause: error });
-    }
+/**
+ * Runs an operation on the disk, whose failures are told from those of the source.
+ *
+ * @throws ImageError in place of whatever the operation throws
+ */
+async function onDisk<T>(directory: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    const reason = describe(systemCode(error) ?? messageOf(error));
+    throw new ImageError(`The image could not be written to ${directory} (${reason}).`, { cause: error });
   }
 }
 
 async function write(
   path: string,
   source: AsyncIterable<Uint8Array>,
-  disk: Disk,
+  directory: string,
   signal: AbortSignal,
 ): Promise<{ bytes: number; header: ImageHeader | undefined }> {
-  const file = await disk.run(() => open(path, "wx+"));
+  const file = await onDisk(directory, () => open(path, "wx+"));
   let bytes = 0;
   let header: ImageHeader | undefined;
   try {
     for await (const chunk of source) {
       signal.throwIfAborted();
       if (bytes === 0) header = readImageHeader(chunk);
-      await disk.run(() => file.writeFile(chunk));
+      await onDisk(directory, () => file.writeFile(chunk));
       bytes += chunk.byteLength;
     }
-    return { bytes, header: header ?? (await disk.run(() => headerOf(file, bytes))) };
+    return { bytes, header: header ?? (await onDisk(directory, () => headerOf(file, bytes))) };
   } finally {
-    await disk.run(() => file.close());
+    await onDisk(directory, () => file.close());
   }
 }
 
@@ -92,11 +90,10 @@ async function publish(
   temporary: string,
   { directory, nextBaseName }: Destination,
   { extension }: ImageHeader,
-  disk: Disk,
 ): Promise<string> {
   for (;;) {
     const path = nodePath.join(directory, `${nextBaseName()}.${extension}`);
-    if (await disk.run(() => claimName(temporary, path))) return path;
+    if (await onDisk(directory, () => claimName(temporary, path))) return path;
   }
 }
 

@@ -1,7 +1,13 @@
 import { rm, unlink } from "node:fs/promises";
+import { join } from "node:path";
+
+/** A name in the directory that nobody else has. */
+export function temporaryPath(directory: string): string {
+  return join(directory, `.${crypto.randomUUID()}.tmp`);
+}
 
 /**
- * Deletes a file of ours if it is there, and tries a few times more where another program holds it open (virus scanners
+ * Deletes a file of ours if it is there, and retries a few times where another program holds it open (virus scanners
  * on Windows).
  *
  * @throws what the filesystem says when it stays undeletable

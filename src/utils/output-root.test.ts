@@ -1,0 +1,129 @@
+import { mkdir, readdir } from "node:fs/promises";
+import nodePath, { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { chooseOutputRoot } from "./output-root.ts";
+
+describe("the place for files", () => {
+  const home = join(nodePath.parse(process.cwd()).root, "home", "ada");
+  const pictures = join(home, "Pictures", "minimax-image-mcp");
+
+  test("is the configured directory, wherever the server was started, and it is not created", async () => {
+    await using directory = await temporaryDirectory();
+    const configured = join(directory.path, "pictures");
+
+    for (const workingDirectory of [directory.path, nodePath.parse(directory.path).root]) {
+      expect(
+        await chooseOutputRoot({ configured, workingDirectory, homeDirectory: home, systemDirectories: [] }),
+      ).toEqual({ base: configured, defaultDirectory: configured });
+    }
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("is output in the working directory, which is the base, and nothing is created", async () => {
+    await using directory = await temporaryDirectory();
+
+    const chosen = await chooseOutputRoot({
+      configured: undefined,
+      workingDirectory: directory.path,
+      homeDirectory: home,
+      systemDirectories: [join(directory.path, "Windows")],
+    });
+
+    expect(chosen).toEqual({ base: directory.path, defaultDirectory: join(directory.path, "output") });
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("is among the pictures when the server was started in the root of the filesystem", async () => {
+    const workingDirectory = nodePath.parse(process.cwd()).root;
+
+    expect(
+      await chooseOutputRoot({
+        configured: undefined,
+        workingDirectory,
+        homeDirectory: home,
+        systemDirectories: [],
+      }),
+    ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+  });
+
+  test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")])(
+    "is among the pictures when the server was started in the system directory %s",
+    async (name) => {
+      await using directory = await temporaryDirectory();
+      const workingDirectory = join(directory.path, name);
+      await mkdir(workingDirectory, { recursive: true });
+      const systemDirectories = [join(directory.path, "Windows")];
+
+      expect(
+        await chooseOutputRoot({ configured: undefined, workingDirectory, homeDirectory: home, systemDirectories }),
+      ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+    },
+  );
+
+  test("comes with a sentence for the person when nobody chose it", async () => {
+    const workingDirectory = nodePath.parse(process.cwd()).root;
+
+    const { fallbackNotice } = await chooseOutputRoot({
+      configured: undefined,
+      workingDirectory,
+      homeDirectory: home,
+      systemDirectories: [],
+    });
+
+    expect(fallbackNotice).toBe(
+      `The server was started in ${workingDirectory}, which is not writable or not meant for user files, so files go to ${pictures}. Set MINIMAX_OUTPUT_DIR to choose another place.`,
+    );
+  });
+
+  test("is not moved because the working directory's name begins like the system directory's", async () => {
+    await using directory = await temporaryDirectory();
+    const workingDirectory = join(directory.path, "Windows.old");
+    await mkdir(workingDirectory);
+    const systemDirectories = [join(directory.path, "Windows")];
+
+    const { base } = await chooseOutputRoot({
+      configured: undefined,
+      workingDirectory,
+      homeDirectory: home,
+      systemDirectories,
+    });
+
+    expect(base).toBe(workingDirectory);
+  });
+
+  test("is among the pictures when the working directory is gone", async () => {
+    await using directory = await temporaryDirectory();
+    const workingDirectory = join(directory.path, "gone");
+
+    expect(
+      await chooseOutputRoot({
+        configured: undefined,
+        workingDirectory,
+        homeDirectory: home,
+        systemDirectories: [],
+      }),
+    ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test.each([
+    ["a drive root", "C:\\"],
+    ["another drive root", "d:\\"],
+    ["the root of a share", "\\\\server\\share\\"],
+    ["the system directory in other case", "c:\\WINDOWS\\system32"],
+    ["a program's own directory", "C:\\Program Files\\Claude"],
+  ])("is among the pictures, on Windows, in %s", async (_kind, workingDirectory) => {
+    const chosen = await chooseOutputRoot(
+      {
+        configured: undefined,
+        workingDirectory,
+        homeDirectory: "C:\\Users\\Ada",
+        systemDirectories: ["C:\\Windows", "C:\\Program Files"],
+      },
+      nodePath.win32,
+    );
+
+    expect(chosen.base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
+  });
+});
