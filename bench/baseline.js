@@ -8,7 +8,7 @@ let files = 0;
 
 /** @param {{ protocolVersion: string }} parameters */
 function initialize({ protocolVersion }) {
-  return { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "floor", version: "1.0.0" } };
+  return { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "baseline", version: "1.0.0" } };
 }
 
 /** @param {{ arguments: { prompt: string, n: number } }} parameters */
