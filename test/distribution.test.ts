@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
+import { parse as parseToml } from "smol-toml";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import manifest from "../package.json";
@@ -49,7 +50,7 @@ describe("the README's install links", () => {
     return readme.split(/[\s()]/).filter((word) => word.startsWith(start));
   };
 
-  test.each(["cursor://anysphere.cursor-deeplink/mcp/install?", "https://cursor.com/en/install-mcp?"])(
+  test.each(["cursor://anysphere.cursor-deeplink/mcp/install?", "https://cursor.com/link/mcp/install?"])(
     "to Cursor starts the package: %s",
     async (start) => {
       const [address = ""] = await addresses(start);
@@ -75,29 +76,94 @@ describe("the README's install links", () => {
   });
 });
 
-describe("the README's configurations", () => {
-  const blocks = async (language: string): Promise<string[]> => {
-    const readme = await readFile("README.md", "utf8");
-    return [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([^\`]+)\`\`\``, "g"))].flatMap(
-      ([, text]) => text ?? [],
-    );
-  };
+const ENV = { MINIMAX_API_KEY: "your-key" };
+const NPX = { command: "npx", args: ["-y", manifest.name] };
+const WINDOWS_ARGUMENTS = `"command": "cmd", "args": ["/c", "npx", "-y", "${manifest.name}"]`;
 
-  test("are JSON that can be copied, and start the package or a clone of it", async () => {
-    const configurations = (await blocks("json")).filter((text) => text.includes("minimax-image"));
+/** The blocks of one language in the README's section of a client. */
+async function blocksOf(client: string, language: string): Promise<string[]> {
+  const readme = await readFile("README.md", "utf8");
+  const section = readme.split(`<b>${client}</b>`)[1]?.split("</details>")[0] ?? "";
+  return [...section.matchAll(new RegExp(`\`\`\`${language}\\n([^\`]+)\`\`\``, "g"))].flatMap(([, text]) => text ?? []);
+}
 
-    expect(configurations.length).toBeGreaterThan(10);
-    for (const text of configurations) {
-      expect(JSON.parse(text)).toBeTypeOf("object");
-      expect(text).toMatch(/"-y",\s+"minimax-image-mcp"|minimax-image-mcp\/dist\/index\.js/);
-      expect(text).toContain("MINIMAX_API_KEY");
-    }
+async function jsonOf(client: string): Promise<unknown> {
+  const [text = ""] = await blocksOf(client, "json");
+  return JSON.parse(text);
+}
+
+test("the README's first code block is the standard configuration, complete and without an unfilled placeholder", async () => {
+  const [, first = ""] = (await readFile("README.md", "utf8")).split(/```json\n|```/);
+
+  expect(JSON.parse(first)).toEqual({ mcpServers: { "minimax-image": { ...NPX, env: ENV } } });
+});
+
+test("the README names the one line that differs on Windows right below the standard configuration", async () => {
+  const [, configuration = ""] = (await readFile("README.md", "utf8")).split(/<!-- configuration:(?:start|end) -->/);
+
+  expect(configuration).toContain(WINDOWS_ARGUMENTS);
+});
+
+test("the README's configuration for VS Code asks for the key and keeps it a secret", async () => {
+  expect(await jsonOf("VS Code")).toEqual({
+    inputs: [{ type: "promptString", id: "minimax-api-key", description: "MiniMax API key", password: true }],
+    servers: { "minimax-image": { type: "stdio", ...NPX, env: { MINIMAX_API_KEY: "${input:minimax-api-key}" } } },
   });
+});
 
-  test("on Windows run npx by cmd, because it is a script there", async () => {
-    const windows = (await readFile("README.md", "utf8")).split("Windows:\n").slice(1);
+test("the README's configuration for Codex makes it wait for the server and for a call", async () => {
+  const [toml = ""] = await blocksOf("Codex", "toml");
 
-    expect(windows.length).toBeGreaterThan(5);
-    for (const text of windows) expect(text.slice(0, 400)).toMatch(/"cmd"[\s\S]*"\/c",\s*"npx"/);
+  expect(parseToml(toml)).toEqual({
+    mcp_servers: {
+      "minimax-image": { ...NPX, env: ENV, required: true, startup_timeout_sec: 60, tool_timeout_sec: 300 },
+    },
   });
+});
+
+test("the README's configuration for opencode is a local server with a timeout in milliseconds", async () => {
+  expect(await jsonOf("opencode, Kilo")).toEqual({
+    mcp: {
+      "minimax-image": {
+        type: "local",
+        command: [NPX.command, ...NPX.args],
+        environment: ENV,
+        enabled: true,
+        timeout: 300_000,
+      },
+    },
+  });
+});
+
+test("the README's configuration for Cline has a timeout in seconds", async () => {
+  expect(await jsonOf("Cline")).toEqual({ mcpServers: { "minimax-image": { ...NPX, env: ENV, timeout: 300 } } });
+});
+
+test("the README's configuration for Zed has Zed's own key", async () => {
+  expect(await jsonOf("Zed")).toEqual({ context_servers: { "minimax-image": { ...NPX, env: ENV } } });
+});
+
+test("the README's configuration for a clone starts the built entry", async () => {
+  expect(await jsonOf("From a clone")).toEqual({
+    mcpServers: {
+      "minimax-image": { command: "node", args: [`/full/path/to/${manifest.name}/dist/index.js`], env: ENV },
+    },
+  });
+});
+
+test("the README's command for Claude Code starts the package with the key", async () => {
+  const [command = ""] = await blocksOf("Claude Code", "sh");
+
+  expect(command.trim()).toBe(`claude mcp add minimax-image -e MINIMAX_API_KEY=your-key -- npx -y ${manifest.name}`);
+});
+
+test("every client of the README that has no block of its own takes the standard configuration", async () => {
+  const readme = await readFile("README.md", "utf8");
+  const clients = [...readme.matchAll(/<summary><b>([^<]+)<\/b>/g)].flatMap(([, client]) => client ?? []);
+
+  expect(clients).toHaveLength(10);
+  for (const client of clients) {
+    const section = readme.split(`<b>${client}</b>`)[1]?.split("</details>")[0] ?? "";
+    expect(section).toMatch(/```|standard configuration/);
+  }
 });

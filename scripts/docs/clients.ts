@@ -1,110 +1,88 @@
-import { name } from "../../package.json";
+import { name, repository } from "../../package.json";
 import { cursorLinks, vsCodeLinks } from "../package/install-links.ts";
 
 const SERVER = "minimax-image";
-const KEY = "your-key";
-const RELEASES = "https://github.com/alexlivre/minimax-image-mcp/releases/latest";
-const UNIX = { title: "macOS and Linux", command: "npx", args: ["-y", name], pictures: "/full/path/to/your/pictures" };
-const WINDOWS = {
-  title: "Windows",
-  command: "cmd",
-  args: ["/c", "npx", "-y", name],
-  pictures: "C:\\Users\\you\\Pictures",
-};
+const REPOSITORY = repository.url.replace(/^git\+|\.git$/g, "");
+const ENV = { MINIMAX_API_KEY: "your-key" };
+const NPX = { command: "npx", args: ["-y", name], env: ENV };
 
-type Platform = typeof UNIX;
-
-/** How to install the server in each client, one collapsible section a client. */
-export function clients(): string {
+/** The configuration that most clients take, the same on every system but for one line. */
+export function standardConfiguration(): string {
   return [
-    section("Claude Desktop", [
-      `Download the \`.mcpb\` file of the [latest release](${RELEASES}) and open it: Claude Desktop asks for the key and the directory, and installs the server. Or open Settings → Developer → Edit Config, and add:`,
-      ...platforms(({ command, args, pictures }) =>
-        json({
-          mcpServers: { [SERVER]: { command, args, env: { MINIMAX_API_KEY: KEY, MINIMAX_OUTPUT_DIR: pictures } } },
-        }),
-      ),
-      "Then quit Claude Desktop completely and start it again.",
-    ]),
-    section("Claude Code", [
-      "macOS and Linux:",
-      code("sh", `claude mcp add ${SERVER} -e MINIMAX_API_KEY=${KEY} -- npx -y ${name}`),
-      "Windows, in `cmd`; in PowerShell put the two dashes into quotation marks (`'--'`):",
-      code("bat", `claude mcp add ${SERVER} -e MINIMAX_API_KEY=${KEY} -- cmd /c npx -y ${name}`),
-      "Pictures go to `output` in the project you work in.",
-    ]),
-    section("Cursor", [
-      "Use the link above, or open this address:",
-      code("text", cursorLinks().app),
-      "Or write into `~/.cursor/mcp.json` (all projects) or `.cursor/mcp.json` (one project):",
-      ...mcpServers(),
-    ]),
-    section("VS Code", [
-      "Use the link above, or open this address:",
-      code("text", vsCodeLinks().app),
-      "Or write into `.vscode/mcp.json`; VS Code asks for the key once and keeps it:",
-      ...platforms(({ command, args }) =>
-        json({
-          inputs: [{ type: "promptString", id: "minimax-api-key", description: "MiniMax API key", password: true }],
-          servers: { [SERVER]: { type: "stdio", command, args, env: { MINIMAX_API_KEY: "${input:minimax-api-key}" } } },
-        }),
-      ),
-    ]),
-    section("opencode", [
-      "In `opencode.json` of the project, or in `~/.config/opencode/opencode.json`:",
-      ...platforms(({ command, args }) =>
-        json({
-          mcp: {
-            [SERVER]: {
-              type: "local",
-              command: [command, ...args],
-              environment: { MINIMAX_API_KEY: KEY },
-              enabled: true,
-              timeout: 300_000,
-            },
-          },
-        }),
-      ),
-    ]),
-    section("Codex", [
-      "In `~/.codex/config.toml`:",
-      ...platforms(({ command, args }) =>
-        code(
-          "toml",
-          `[mcp_servers.${SERVER}]\ncommand = "${command}"\nargs = ${JSON.stringify(args)}\nenv = { MINIMAX_API_KEY = "${KEY}" }\ntool_timeout_sec = 300`,
-        ),
-      ),
-    ]),
-    section("Gemini CLI", ["In `~/.gemini/settings.json`:", ...mcpServers()]),
-    section("Windsurf, Cline, Zed and others", [
-      "Most clients take the form that Cursor takes. Where a call is cut off after 60 seconds, raise the client's own limit to 300. Cline gives a server 1.5 seconds to start, too little for the first download by `npx`: run `npm install -g minimax-image-mcp` once, and give it `minimax-image-mcp` as the command (on Windows `cmd` with `/c`, `minimax-image-mcp`).",
-      ...mcpServers(),
-    ]),
-    section("From a clone", [
-      code("sh", "git clone https://github.com/alexlivre/minimax-image-mcp\ncd minimax-image-mcp\nnpm install"),
-      "`npm install` builds the server. Then give your client `node` as the command and the full path of `dist/index.js` as its argument:",
-      json({
-        mcpServers: {
-          [SERVER]: {
-            command: "node",
-            args: ["/full/path/to/minimax-image-mcp/dist/index.js"],
-            env: { MINIMAX_API_KEY: KEY },
-          },
-        },
-      }),
-      "On Windows each backslash in JSON is written twice: `C:\\\\full\\\\path\\\\to\\\\minimax-image-mcp\\\\dist\\\\index.js`.",
-    ]),
+    json({ mcpServers: { [SERVER]: NPX } }),
+    `On Windows, where \`npx\` is a script, write \`"command": "cmd", "args": ["/c", "npx", "-y", "${name}"]\` instead.`,
   ].join("\n\n");
 }
 
-function mcpServers(): string[] {
-  return platforms(({ command, args }) =>
-    json({ mcpServers: { [SERVER]: { command, args, env: { MINIMAX_API_KEY: KEY } } } }),
-  );
-}
-
-function platforms(render: (platform: Platform) => string): string[] {
-  return [UNIX, WINDOWS].flatMap((platform) => [`${platform.title}:`, render(platform)]);
+/** What each client needs beyond the standard configuration, one collapsible section a client. */
+export function clients(): string {
+  return [
+    section("Claude Desktop", [
+      `Download the \`.mcpb\` file of the [latest release](${REPOSITORY}/releases/latest) and open it: Claude Desktop asks for the key and the directory, and installs the server. Or add the standard configuration under Settings → Developer → Edit Config, with a \`MINIMAX_OUTPUT_DIR\` of your choice; then quit Claude Desktop completely and start it again.`,
+    ]),
+    section("Claude Code", [
+      code("sh", `claude mcp add ${SERVER} -e MINIMAX_API_KEY=your-key -- npx -y ${name}`),
+      `On Windows end with \`-- cmd /c npx -y ${name}\`; PowerShell wants \`'--'\` in quotation marks, Git Bash \`//c\`. Images go to \`output\` in the project you work in.`,
+    ]),
+    section("Cursor", [
+      `[Install in Cursor](${cursorLinks().web}), or open this address:`,
+      code("text", cursorLinks().app),
+      "Or put the standard configuration into `~/.cursor/mcp.json` (all projects) or `.cursor/mcp.json` (one project).",
+    ]),
+    section("VS Code", [
+      `[Install in VS Code](${vsCodeLinks().web}), or open this address:`,
+      code("text", vsCodeLinks().app),
+      "Or write into `.vscode/mcp.json`; VS Code asks for the key once and keeps it:",
+      json({
+        inputs: [{ type: "promptString", id: "minimax-api-key", description: "MiniMax API key", password: true }],
+        servers: { [SERVER]: { type: "stdio", ...NPX, env: { MINIMAX_API_KEY: "${input:minimax-api-key}" } } },
+      }),
+    ]),
+    section("Codex", [
+      "In `~/.codex/config.toml`. Without `required` Codex waits one second for a server and then runs its turn without it:",
+      code(
+        "toml",
+        [
+          `[mcp_servers.${SERVER}]`,
+          'command = "npx"',
+          `args = ${JSON.stringify(NPX.args)}`,
+          'env = { MINIMAX_API_KEY = "your-key" }',
+          "required = true",
+          "startup_timeout_sec = 60",
+          "tool_timeout_sec = 300",
+        ].join("\n"),
+      ),
+    ]),
+    section("opencode, Kilo", [
+      "In `opencode.json` of the project, or in `~/.config/opencode/opencode.json`; Kilo takes the same form:",
+      json({
+        mcp: {
+          [SERVER]: {
+            type: "local",
+            command: [NPX.command, ...NPX.args],
+            environment: ENV,
+            enabled: true,
+            timeout: 300_000,
+          },
+        },
+      }),
+    ]),
+    section("Gemini CLI, Qwen Code, Copilot CLI, Windsurf", [
+      "The standard configuration, in `~/.gemini/settings.json`, `~/.qwen/settings.json`, `~/.copilot/mcp-config.json`, or Windsurf's `mcp_config.json`.",
+    ]),
+    section("Cline", [
+      "In `cline_mcp_settings.json`. The `timeout` (seconds) covers the start as well as a call; without it Cline gives a server 1.5 seconds to start and a call 60:",
+      json({ mcpServers: { [SERVER]: { ...NPX, timeout: 300 } } }),
+    ]),
+    section("Zed", ["In `settings.json`:", json({ context_servers: { [SERVER]: NPX } })]),
+    section("From a clone", [
+      code("sh", `git clone ${REPOSITORY}\ncd ${name}\nnpm install`),
+      "`npm install` builds the server. Give your client `node` as the command and the full path of `dist/index.js` as its argument; on Windows each backslash in JSON is written twice:",
+      json({
+        mcpServers: { [SERVER]: { command: "node", args: [`/full/path/to/${name}/dist/index.js`], env: ENV } },
+      }),
+    ]),
+  ].join("\n\n");
 }
 
 function section(title: string, parts: readonly string[]): string {

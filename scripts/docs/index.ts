@@ -5,13 +5,12 @@ import { z } from "zod";
 import { VARIABLES } from "../../src/config.ts";
 import { API_CODES, type ApiCode } from "../../src/constants.ts";
 import { toolInputSchema, toolOutputSchema } from "../../src/schemas.ts";
-import { cursorLinks, vsCodeLinks } from "../package/install-links.ts";
 import { serverJson } from "../package/server-json.ts";
-import { clients } from "./clients.ts";
+import { clients, standardConfiguration } from "./clients.ts";
 
 const README = "README.md";
 const REGISTRY_ENTRY = "server.json";
-const REPEATED: Readonly<Record<ApiCode["outcome"], string>> = {
+const RETRIED: Readonly<Record<ApiCode["outcome"], string>> = {
   refused: "no",
   transient: "yes",
   unknown: "never: may have been billed",
@@ -35,7 +34,7 @@ const jsonSchemaObject = z.object({
 function parameters(): string {
   const { properties, required } = jsonSchemaObject.parse(z.toJSONSchema(toolInputSchema, { io: "input" }));
   return table(
-    ["Parameter", "Type", "Default", "What it does"],
+    ["Parameter", "Type", "Default", "Description"],
     Object.entries(properties).map(([name, node]) => [
       code(name),
       typeOf(node),
@@ -48,7 +47,7 @@ function parameters(): string {
 function output(): string {
   const { properties, required } = jsonSchemaObject.parse(z.toJSONSchema(toolOutputSchema, { io: "output" }));
   return table(
-    ["Field", "Type", "Always there", "What it says"],
+    ["Field", "Type", "Always present", "Description"],
     Object.entries(properties).map(([name, node]) => [
       code(name),
       typeOf(node),
@@ -60,18 +59,18 @@ function output(): string {
 
 function variables(): string {
   return table(
-    ["Variable", "Default", "What it does"],
+    ["Variable", "Default", "Description"],
     VARIABLES.map((variable) => [code(variable.name), variable.fallback, variable.description]),
   );
 }
 
 function codes(): string {
   return table(
-    ["Code", "Meaning", "Repeated", "What to do"],
+    ["Code", "Meaning", "Retried", "What to do"],
     Object.entries(API_CODES).map(([number, { meaning, outcome, minimumWaitMs, recovery }]) => [
       number,
       meaning,
-      minimumWaitMs === undefined ? REPEATED[outcome] : `yes, after ${minimumWaitMs / 1000} s`,
+      minimumWaitMs === undefined ? RETRIED[outcome] : `yes, after ${minimumWaitMs / 1000} s`,
       recovery,
     ]),
   );
@@ -107,7 +106,7 @@ function split(text: string, mark: string): [string, string] {
 async function readme(): Promise<string> {
   const parts = {
     clients: clients(),
-    links: `[Install in VS Code](${vsCodeLinks().web}) · [Install in Cursor](${cursorLinks().web})`,
+    configuration: standardConfiguration(),
     variables: variables(),
     parameters: parameters(),
     output: output(),

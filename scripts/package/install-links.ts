@@ -21,7 +21,7 @@ export function cursorLinks(): InstallLinks {
   const query = `name=${SERVER}&config=${encodeURIComponent(Buffer.from(JSON.stringify(server)).toString("base64"))}`;
   return {
     app: `cursor://anysphere.cursor-deeplink/mcp/install?${query}`,
-    web: `https://cursor.com/en/install-mcp?${query}`,
+    web: `https://cursor.com/link/mcp/install?${query}`,
   };
 }
 
