@@ -89,7 +89,7 @@ export default defineConfig(
     files: ["scripts/**", "bench/**", "test/**", "stand-in/**", "**/*.test.ts"],
     rules: { "jsdoc/require-jsdoc": "off", "no-restricted-syntax": "off" },
   },
-  { files: ["scripts/**", "bench/index.ts"], rules: { "no-console": "off" } },
+  { files: ["scripts/**", "bench/index.ts", "test/live/index.ts"], rules: { "no-console": "off" } },
   { files: ["bench/baseline.js"], rules: { "no-undef": "off", "@typescript-eslint/no-unsafe-assignment": "off" } },
   { files: ["scripts/**/*.cjs"], languageOptions: { globals: { module: "writable" } } },
   {
