@@ -324,8 +324,8 @@ test("every bad variable is named in one message, a line each", () => {
   expect(message.split("\n")).toEqual([
     "The server cannot start:",
     expect.stringMatching(/^- MINIMAX_API_KEY .*\.$/),
-    expect.stringMatching(/^- MINIMAX_API_HOST .*\.$/),
     expect.stringMatching(/^- MINIMAX_OUTPUT_DIR .*\.$/),
+    expect.stringMatching(/^- MINIMAX_API_HOST .*\.$/),
   ]);
 });
 

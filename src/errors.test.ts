@@ -132,7 +132,7 @@ describe("HttpError", () => {
   test("names the host, the status and the trace, and does not pass the status off as MiniMax's code", () => {
     const error = new HttpError(404, { host: HOST, traceId: "trace-1" });
 
-    expect(error.message).toBe("api.minimax.io answered HTTP 404 instead of an image.");
+    expect(error.message).toBe("api.minimax.io responded with HTTP 404 and no image.");
     expect(error.details.recovery).toContain("MINIMAX_API_HOST");
     expect(error.details.traceId).toBe("trace-1");
     expect(error.details.code).toBeUndefined();
@@ -172,7 +172,7 @@ describe("what the person is told about money", () => {
     });
 
     expect(message).toContain("the connection broke");
-    expect(message).toContain("may have been made and billed");
+    expect(message).toContain("may have been generated and billed");
     expect(details.recovery).toContain("your choice");
     expect(details.retryAfterMs).toBeUndefined();
     expect(details).toMatchObject({ code: 1001, traceId: "trace-1" });
@@ -182,7 +182,7 @@ describe("what the person is told about money", () => {
     const { message, details } = new DeadlineExceededError(230_000);
 
     expect(message).toContain("230 s");
-    expect(details.recovery).toContain("Nothing was made or billed");
+    expect(details.recovery).toContain("Nothing was generated or billed");
     expect(details.recovery).toContain("MINIMAX_TIMEOUT_MS");
     expect(details.retryAfterMs).toBeUndefined();
   });
@@ -199,7 +199,7 @@ describe("what was refused before anything was sent", () => {
   test("says when the turn of a crowded out request would have come, and what makes room", () => {
     const { message, details } = new QueueTimeoutError(61_000);
 
-    expect(message).toContain("turn would come in 61 s");
+    expect(message).toContain("the next free slot is in 61 s");
     expect(details.recovery).toContain("Nothing was sent or billed");
     expect(details.recovery).toContain("MINIMAX_RPM");
     expect(details.retryAfterMs).toBeUndefined();
@@ -231,7 +231,9 @@ describe("RetriesExhaustedError", () => {
   });
 
   test("says when the next try would have been when there was no time for it", () => {
-    expect(new RetriesExhaustedError(refusal, 2, 61_500).message).toContain("The next try would have been in 62 s");
+    expect(new RetriesExhaustedError(refusal, 2, 61_500).message).toContain(
+      "The next attempt was due in 62 s, after this call's deadline.",
+    );
   });
 
   test("keeps code, hint, trace and cause, and is not repeated itself", () => {

@@ -330,7 +330,7 @@ describe("a result", () => {
     const result = await server.generate({ prompt: "a cat", n: 3 });
 
     const { warnings } = toolOutputSchema.parse(result.structuredContent);
-    expect(warnings).toEqual([expect.stringContaining("returned 1 image of the 3 asked for; it says that 2 failed")]);
+    expect(warnings).toEqual([expect.stringContaining("returned 1 of the 3 images asked for; it says that 2 failed")]);
     expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
   });
 
@@ -344,12 +344,10 @@ describe("a result", () => {
     };
     const ten = Array.from({ length: 10 }, (_, index) => `key${index}`);
 
-    expect(await warningsFor(ten)).toEqual([`Ignored parameters this tool does not have: ${ten.join(", ")}.`]);
-    expect(await warningsFor([...ten, "eleventh"])).toEqual([
-      `Ignored parameters this tool does not have: ${ten.join(", ")}, ….`,
-    ]);
+    expect(await warningsFor(ten)).toEqual([`Ignored unknown parameters: ${ten.join(", ")}.`]);
+    expect(await warningsFor([...ten, "eleventh"])).toEqual([`Ignored unknown parameters: ${ten.join(", ")}, ….`]);
     expect(await warningsFor([`long\n${"y".repeat(100)}`])).toEqual([
-      `Ignored parameters this tool does not have: long ${"y".repeat(35)}….`,
+      `Ignored unknown parameters: long ${"y".repeat(35)}….`,
     ]);
   });
 
@@ -363,7 +361,7 @@ describe("a result", () => {
     expect(result.structuredContent).toBeUndefined();
     expect(textOf(result)).toContain("Saved 0 of 2 images.");
     expect(textOf(result)).toMatch(/Image 1 was not saved: .*\nImage 2 was not saved: /);
-    expect(textOf(result)).toContain("Warning: Ignored parameters this tool does not have: extra.");
+    expect(textOf(result)).toContain("Warning: Ignored unknown parameters: extra.");
     expect(textOf(result)).toContain("Seed: 7");
     expect(textOf(result)).toMatch(/Request id: [0-9a-f]{32}$/);
     expect(await readdir(server.outputDir)).toEqual([]);
@@ -401,7 +399,7 @@ describe("a result", () => {
     const result = await server.generate({ prompt: "a cat" });
 
     expect(textOf(result).split("\n")).toEqual([
-      `${new URL(api.url).host} answered HTTP 404 instead of an image.`,
+      `${new URL(api.url).host} responded with HTTP 404 and no image.`,
       expect.stringMatching(/^Recovery: /),
     ]);
   });

@@ -55,7 +55,7 @@ describe("cancelling a call", () => {
     server.generate({ prompt: "first" }).catch(() => undefined);
     await waitFor("the first request", () => api.requests.length === 1);
 
-    await cancelIn(server, { args: {}, message: /^waiting for a turn/ }, api);
+    await cancelIn(server, { args: {}, message: /^waiting for a slot/ }, api);
 
     expect(api.requests).toHaveLength(1);
     await expectNothingMore(server);

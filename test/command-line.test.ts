@@ -115,7 +115,7 @@ describe("--check", () => {
     });
 
     expect(code).toBe(0);
-    expect(stdout).toContain("API key            present");
+    expect(stdout).toContain("API key            set (too short to show partially)");
     expect(stdout + stderr).not.toMatch(/xyz|765/);
   });
 

@@ -71,7 +71,7 @@ describe("a server in the middle of a call", () => {
     await using api = await startStandIn({ script: [fallSilent()] });
     await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
     await callUntil({ args: {}, message: /^generating/ }, { server, api });
-    await callUntil({ args: {}, message: /^waiting for a turn/ }, { server, api });
+    await callUntil({ args: {}, message: /^waiting for a slot/ }, { server, api });
 
     server.transport.process.stdin.end();
 
@@ -130,7 +130,7 @@ test("a defect ends the server with one line, without a stack, and cleans up", a
 
   expect(await call).toBe("cut off");
   expect(await server.exited).toEqual({ code: 1, signal: null });
-  expect(server.transport.stderr).toBe(`${STARTED}The server ends because of a defect: something is wrong\n`);
+  expect(server.transport.stderr).toBe(`${STARTED}Fatal error: something is wrong\n`);
   expect(await readdir(server.outputDir)).toEqual([]);
 });
 

@@ -192,8 +192,8 @@ describe("a result", () => {
       metadata: { success_count: "2", failed_count: "1" },
     });
     expect(output.warnings).toEqual([
-      "Ignored parameters this tool does not have: negative_prompt, wait_for_previous.",
-      expect.stringContaining("returned 2 images of the 3 asked for"),
+      "Ignored unknown parameters: negative_prompt, wait_for_previous.",
+      expect.stringContaining("returned 2 of the 3 images asked for"),
     ]);
     for (const fact of leaves(output)) expect(textOf(result)).toContain(fact);
   });

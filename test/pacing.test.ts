@@ -33,8 +33,8 @@ describe("pacing", () => {
 
     expect(api.requests.map(({ body }) => body)).toMatchObject(prompts.map((prompt) => ({ prompt })));
     const messages = seen.map(({ message }) => message ?? "");
-    expect(messages).toContainEqual(expect.stringMatching(/waiting for a turn.*, [12] calls? ahead, about 1[0-2]\d s/));
-    expect(messages).toContainEqual(expect.stringMatching(/waiting for a turn.*, 0 calls ahead, about \d\d? s/));
+    expect(messages).toContainEqual(expect.stringMatching(/waiting for a slot.*, [12] calls? ahead, about 1[0-2]\d s/));
+    expect(messages).toContainEqual(expect.stringMatching(/waiting for a slot.*, 0 calls ahead, about \d\d? s/));
   });
 
   test("lets a rate limit seen by one call hold back the others", async () => {
@@ -43,7 +43,7 @@ describe("pacing", () => {
     let limited = false;
     const first = server.generate(tiny, {
       onProgress: ({ message }) => {
-        limited ||= message?.includes("Try 2 of 4") === true;
+        limited ||= message?.includes("Attempt 2 of 4") === true;
       },
     });
     await waitFor("the rate limit", () => limited);
@@ -66,7 +66,7 @@ describe("pacing", () => {
     const [first, second] = await Promise.all([server.generate(tiny), server.generate(tiny)]);
 
     expect(first.structuredContent).toMatchObject({ saved_count: 1 });
-    expect(textOf(second)).toMatch(/turn would come in [56]\d s/);
+    expect(textOf(second)).toMatch(/the next free slot is in [56]\d s/);
     expect(textOf(second)).toContain("Nothing was sent or billed");
     expect(api.requests).toHaveLength(1);
   });

@@ -57,7 +57,7 @@ const maybeBilled: readonly (readonly [string, Behaviour, string])[] = [
 ];
 
 const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_TIMEOUT_MS: "300000", MINIMAX_RPM: "0" } }));
-const hurried = shareServer((api) => spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "5000" } }));
+const hurried = shareServer((api) => spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "30000" } }));
 
 describe("what made nothing is repeated, and the picture is saved", () => {
   test.each(repeated)("%s", async (_, fault) => {
@@ -82,7 +82,7 @@ describe("what made nothing is repeated, and the picture is saved", () => {
       {
         onProgress: (progress) => {
           seen.push(progress);
-          if (late === undefined && progress.message?.includes("Try 2 of 4")) {
+          if (late === undefined && progress.message?.includes("Attempt 2 of 4")) {
             void startStandIn({ port }).then((started) => (late = started));
           }
         },
@@ -128,7 +128,7 @@ describe("what may have been billed is never repeated, and the error says so", (
 
     expect(result.isError).toBe(true);
     expect(textOf(result)).toContain(words);
-    expect(textOf(result)).toContain("may have been made and billed");
+    expect(textOf(result)).toContain("may have been generated and billed");
     expect(textOf(result)).toContain("your choice");
     expect(api.requests).toHaveLength(1);
     expect(await readdir(server.outputDir)).toEqual([]);
@@ -142,8 +142,8 @@ describe("what may have been billed is never repeated, and the error says so", (
 
     const result = await server.generate({ prompt: "a cat" });
 
-    expect(textOf(result)).toContain("no whole answer came within the call's 5 s");
-    expect(textOf(result)).toContain("may have been made and billed");
+    expect(textOf(result)).toContain("no whole answer came within the call's 30 s");
+    expect(textOf(result)).toContain("may have been generated and billed");
     expect(api.requests).toHaveLength(1);
   });
 });
@@ -183,7 +183,7 @@ describe("a wait", () => {
     const first = await server.generate({ prompt: "a cat" });
     const second = await server.generate({ prompt: "a cat" });
 
-    expect(textOf(first)).toContain("The next try would have been in");
+    expect(textOf(first)).toContain("The next attempt was due in");
     expect(second.structuredContent).toMatchObject({ saved_count: 1 });
   });
 
@@ -193,7 +193,7 @@ describe("a wait", () => {
 
     const result = await server.generate({ prompt: "a cat" });
 
-    expect(textOf(result)).toMatch(/The next try would have been in 6\d s/);
+    expect(textOf(result)).toMatch(/The next attempt was due in 6\d s/);
     expect(textOf(result)).toContain("Status code: 1002");
     expect(api.requests).toHaveLength(1);
   });
@@ -205,7 +205,7 @@ describe("a wait", () => {
     await server.generate({ prompt: "a cat" }, { onProgress: (progress) => seen.push(progress) });
 
     const messages = seen.map(({ message }) => message ?? "");
-    expect(messages).toContainEqual(expect.stringMatching(/rate limit.*Try 2 of 4 in 6\d s/));
+    expect(messages).toContainEqual(expect.stringMatching(/rate limit.*Attempt 2 of 4 in 6\d s/));
     const secondsLeft = messages.flatMap((message) => /in (\d+) s/.exec(message)?.[1] ?? []).map(Number);
     expect(secondsLeft.length).toBeGreaterThanOrEqual(8);
     expect(secondsLeft).toEqual(secondsLeft.toSorted((a, b) => b - a));

@@ -36,7 +36,7 @@ describe("the command line", () => {
   ])("%j is refused, and what is unknown is named", (args, unknown) => {
     expect(parseCommandLine(args)).toEqual({
       kind: "refuse",
-      message: `Unknown argument: ${unknown}. "minimax-image-mcp --help" lists what there is.`,
+      message: `Unknown argument: ${unknown}. Run "minimax-image-mcp --help" for usage.`,
     });
   });
 });

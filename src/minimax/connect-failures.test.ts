@@ -37,23 +37,14 @@ async function failureOf(url: string, signal?: AbortSignal): Promise<unknown> {
   throw new Error("The request succeeded.");
 }
 
-function listen(): ConnectFailures & Disposable {
-  const failures = new ConnectFailures();
-  return Object.assign(failures, {
-    [Symbol.dispose]: () => {
-      failures[Symbol.dispose]();
-    },
-  });
-}
-
 describe("a request that never left", () => {
   test("because nothing listens is a connect failure", async () => {
-    using failures = listen();
+    using failures = new ConnectFailures();
 
     const failure = await failureOf(`http://${await whereNothingListens()}`);
 
     expect(failure).toMatchObject({ code: "ECONNREFUSED" });
-    expect(failures.find(failure) !== undefined).toBe(true);
+    expect(failures.find(failure)).toBeDefined();
   });
 
   test("because the connection was closed during the TLS handshake is a connect failure", async () => {
@@ -62,12 +53,12 @@ describe("a request that never left", () => {
         socket.on("error", () => undefined).once("data", () => socket.destroy());
       }),
     );
-    using failures = listen();
+    using failures = new ConnectFailures();
 
     const failure = await failureOf(`https://${server.address}`);
 
     expect(failure).toMatchObject({ code: "ECONNRESET" });
-    expect(failures.find(failure) !== undefined).toBe(true);
+    expect(failures.find(failure)).toBeDefined();
   });
 
   test("because the other side does not speak TLS is a connect failure", async () => {
@@ -76,15 +67,15 @@ describe("a request that never left", () => {
         socket.on("error", () => undefined).once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
       }),
     );
-    using failures = listen();
+    using failures = new ConnectFailures();
 
     const failure = await failureOf(`https://${server.address}`);
 
-    expect(failures.find(failure) !== undefined).toBe(true);
+    expect(failures.find(failure)).toBeDefined();
   });
 
   test("is told from its neighbours: each of many at once is a connect failure", async () => {
-    using failures = listen();
+    using failures = new ConnectFailures();
     const address = await whereNothingListens();
 
     const all = await Promise.all(Array.from({ length: 5 }, () => failureOf(`http://${address}`)));
@@ -96,22 +87,22 @@ describe("a request that never left", () => {
 describe("a request that was sent", () => {
   test("and then cut off without an answer is not a connect failure", async () => {
     await using server = await listening(createHttpServer((request) => request.socket.destroy()));
-    using failures = listen();
+    using failures = new ConnectFailures();
 
     const failure = await failureOf(`http://${server.address}`);
 
     expect(failure).toMatchObject({ code: "UND_ERR_SOCKET" });
-    expect(failures.find(failure) !== undefined).toBe(false);
+    expect(failures.find(failure)).toBeUndefined();
   });
 
   test("and then reset is not a connect failure, though its code may be that of one", async () => {
     await using server = await listening(createHttpServer((request) => request.socket.resetAndDestroy()));
-    using failures = listen();
+    using failures = new ConnectFailures();
 
     const failure = await failureOf(`http://${server.address}`);
 
     expect(failure).toMatchObject({ code: "ECONNRESET" });
-    expect(failures.find(failure) !== undefined).toBe(false);
+    expect(failures.find(failure)).toBeUndefined();
   });
 
   test("and then answered with nonsense is not a connect failure", async () => {
@@ -120,11 +111,11 @@ describe("a request that was sent", () => {
         socket.on("error", () => undefined).once("data", () => socket.end("nonsense\r\n\r\n"));
       }),
     );
-    using failures = listen();
+    using failures = new ConnectFailures();
 
     const failure = await failureOf(`http://${server.address}`);
 
-    expect(failures.find(failure) !== undefined).toBe(false);
+    expect(failures.find(failure)).toBeUndefined();
   });
 
   test("and then aborted is not a connect failure", async () => {
@@ -133,19 +124,19 @@ describe("a request that was sent", () => {
       requests += 1;
     });
     await using server = await listening(silent);
-    using failures = listen();
+    using failures = new ConnectFailures();
     const controller = new AbortController();
 
     const failing = failureOf(`http://${server.address}`, controller.signal);
     await waitFor("the request", () => requests === 1);
     controller.abort(new Error("cancelled"));
 
-    expect(failures.find(await failing) !== undefined).toBe(false);
+    expect(failures.find(await failing)).toBeUndefined();
   });
 
   test("and cut off stays told from one that never left at the same time", async () => {
     await using server = await listening(createHttpServer((request) => request.socket.destroy()));
-    using failures = listen();
+    using failures = new ConnectFailures();
 
     const [sent, unsent] = await Promise.all([
       failureOf(`http://${server.address}`),
@@ -169,21 +160,21 @@ describe("listening", () => {
   });
 
   test("that was stopped does not stop another's", async () => {
-    using failures = listen();
+    using failures = new ConnectFailures();
 
     new ConnectFailures()[Symbol.dispose]();
     const failure = await failureOf(`http://${await whereNothingListens()}`);
 
-    expect(failures.find(failure) !== undefined).toBe(true);
+    expect(failures.find(failure)).toBeDefined();
   });
 
   test.each([undefined, null, "ECONNREFUSED", 111, new Error("connect ECONNREFUSED"), {}])(
     "does not take %s for a failure it saw",
     async (stranger) => {
-      using failures = listen();
+      using failures = new ConnectFailures();
       await failureOf(`http://${await whereNothingListens()}`);
 
-      expect(failures.find(stranger) !== undefined).toBe(false);
+      expect(failures.find(stranger)).toBeUndefined();
     },
   );
 });

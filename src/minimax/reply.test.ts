@@ -343,7 +343,7 @@ describe("when images may have been made, nothing is repeated", () => {
     const error = errorOf(await answer(body, { status, traceId: "trace-1" }));
 
     expect(error).toBeInstanceOf(UnknownOutcomeError);
-    expect(error.message).toContain("may have been made and billed");
+    expect(error.message).toContain("may have been generated and billed");
     expect(error.details.retryAfterMs).toBeUndefined();
     expect(error.details.traceId).toBe("trace-1");
   });

@@ -218,9 +218,9 @@ describe("what may be repeated", () => {
     const { waits } = await travel({ failures: lasting(3, error) });
 
     expect(waits).toEqual([
-      { error, nextTry: 2, tries: 4, untilMs: START_MS + 10_500 },
-      { error, nextTry: 3, tries: 4, untilMs: START_MS + 10_500 + 11_000 },
-      { error, nextTry: 4, tries: 4, untilMs: START_MS + 10_500 + 11_000 + 12_000 },
+      { error, nextAttempt: 2, attempts: 4, untilMs: START_MS + 10_500 },
+      { error, nextAttempt: 3, attempts: 4, untilMs: START_MS + 10_500 + 11_000 },
+      { error, nextAttempt: 4, attempts: 4, untilMs: START_MS + 10_500 + 11_000 + 12_000 },
     ]);
   });
 
@@ -293,6 +293,8 @@ describe("when all tries are used up", () => {
       code: 1033,
       traceId: "trace-2",
       recovery: "Take an umbrella.",
+      cause: last,
+      retryAfterMs: undefined,
     });
   });
 });
@@ -305,7 +307,10 @@ describe("a wait that does not fit into the time that is left", () => {
 
     expect([calls, sleeps, waits]).toEqual([1, [], []]);
     expect(outcome).toHaveProperty("error.name", "RetriesExhaustedError");
-    expect(outcome).toHaveProperty("error.message", expect.stringContaining("next try would have been in 61 s"));
+    expect(outcome).toHaveProperty(
+      "error.message",
+      expect.stringContaining("The next attempt was due in 61 s, after this call's deadline"),
+    );
     expect(outcome).toHaveProperty("error.cause", cause);
   });
 

@@ -235,7 +235,7 @@ describe("nothing is read", () => {
     const path = join(place.base, "face.jpeg");
     await truncate(path, 10_000_000);
 
-    expect(await place.refusal("face.jpeg")).toBe(`${NAME}: ${path} has 10 MB or more.`);
+    expect(await place.refusal("face.jpeg")).toBe(`${NAME}: ${path} is 10 MB or larger.`);
   });
 
   test.each([
@@ -258,15 +258,15 @@ describe("nothing is read", () => {
     expect(await place.refusal(`${pathToFileURL(place.base).href}/face%00.jpeg`)).toContain("cannot be read");
   });
 
-  test.each(["file:///a%2Fb.jpeg", "file://%"])("from %s, which is no file URL of this machine", async (imageFile) => {
+  test.each(["file:///a%2Fb.jpeg", "file://%"])("from %s, which is not a local file URL", async (imageFile) => {
     await using place = await room();
 
-    expect(await place.refusal(imageFile)).toBe(`${NAME}: ${imageFile} is no file URL of this machine.`);
+    expect(await place.refusal(imageFile)).toBe(`${NAME}: ${imageFile} is not a local file URL.`);
   });
 
   test.skipIf(isWindows)("from another machine", async () => {
     await using place = await room();
 
-    expect(await place.refusal("file://server/share/face.jpeg")).toContain("is no file URL of this machine");
+    expect(await place.refusal("file://server/share/face.jpeg")).toContain("is not a local file URL");
   });
 });

@@ -14,7 +14,7 @@ export async function temporaryDirectory(): Promise<TemporaryDirectory> {
   return {
     path,
     async [Symbol.asyncDispose]() {
-      await rm(path, { recursive: true, force: true });
+      await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
   };
 }
