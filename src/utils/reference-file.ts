@@ -1,10 +1,11 @@
-import { constants, open, realpath } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import nodePath from "node:path";
 import { fileURLToPath } from "node:url";
 import { REFERENCE_MAX_BYTES } from "../constants.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { messageOf, systemCode, truncate } from "../text.ts";
-import { readImageHeader } from "./image-header.ts";
+import { type ImageHeader, readImageHeader } from "./image-header.ts";
+import { openInside } from "./open-inside.ts";
 import { expandHome, isInside } from "./paths.ts";
 
 /** Where local reference images may be read. All paths are absolute. */
@@ -16,40 +17,42 @@ export interface ReferencePlaces {
   readonly homeDirectory: string;
 }
 
+/** An image file, whole. */
+export interface LocalImage {
+  readonly bytes: Uint8Array;
+  readonly header: ImageHeader;
+}
+
 /**
  * Reads a local image and makes a data URL of it.
  *
- * @param imageFile - an absolute path, a `file://` URL, a path below `~`, or a path relative to the base
- * @param name - how the parameter is called in messages
- * @throws SubjectReferenceError unless it is a regular file of less than 10 MB, inside an allowed directory after
- *   resolving symlinks, and a JPEG, PNG or WebP by its leading bytes
+ * @throws SubjectReferenceError as `readLocalImage` does
  */
 export async function readReferenceFile(imageFile: string, name: string, places: ReferencePlaces): Promise<string> {
-  const path = await allowedPath(imageFile, name, places);
-  const bytes = await readWhole(path, name);
-  const header = readImageHeader(bytes);
-  if (header === undefined) throw refused(name, `${truncate(path)} is not a JPEG, PNG or WebP image`);
+  const { bytes, header } = await readLocalImage(imageFile, name, places, REFERENCE_MAX_BYTES);
   return `data:${header.mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
-async function allowedPath(
+/**
+ * Reads a local image that may be read: the one guard of local files.
+ *
+ * @param imageFile - an absolute path, a `file://` URL, a path below `~`, or a path relative to the base
+ * @param name - how the parameter is called in messages
+ * @param limitBytes - the smallest size that is refused, in whole MB
+ * @throws SubjectReferenceError unless it is a regular file below that limit, inside an allowed directory after
+ *   resolving symlinks, also when it is swapped for one meanwhile, and a JPEG, PNG or WebP by its leading bytes
+ */
+export async function readLocalImage(
   imageFile: string,
   name: string,
-  { base, directories, homeDirectory }: ReferencePlaces,
-): Promise<string> {
-  const path = nodePath.resolve(base, expandHome(localPath(imageFile, name), homeDirectory));
-  const allowed = [base, ...directories];
-  const outside = refused(
-    name,
-    `${truncate(path)} is outside the directories that may be read (${truncate(allowed.join(", "))})`,
-  );
-  const real = await realpath(path).catch((error: unknown) => {
-    if (!allowed.some((directory) => isInside(directory, path))) throw outside;
-    throw refused(name, `${truncate(path)} cannot be read (${systemCode(error) ?? messageOf(error)})`);
-  });
-  const realDirectories = await Promise.all(allowed.map((directory) => realpath(directory).catch(() => directory)));
-  if (!realDirectories.some((directory) => isInside(directory, real))) throw outside;
-  return real;
+  places: ReferencePlaces,
+  limitBytes: number,
+): Promise<LocalImage> {
+  const path = nodePath.resolve(places.base, expandHome(localPath(imageFile, name), places.homeDirectory));
+  const bytes = await readAllowed(path, name, [places.base, ...places.directories], limitBytes);
+  const header = readImageHeader(bytes);
+  if (header === undefined) throw refused(name, `${truncate(path)} is not a JPEG, PNG or WebP image`);
+  return { bytes, header };
 }
 
 function localPath(imageFile: string, name: string): string {
@@ -62,26 +65,39 @@ function localPath(imageFile: string, name: string): string {
   }
 }
 
-/**
- * Opens first, without waiting for the other end of a pipe, and asks the open file, so that nothing can be put in its
- * place in between.
- */
-async function readWhole(path: string, name: string): Promise<Uint8Array> {
+/** Nobody learns whether a file outside the allowed directories is there. */
+async function readAllowed(
+  path: string,
+  name: string,
+  allowed: readonly string[],
+  limitBytes: number,
+): Promise<Uint8Array> {
+  const outside = refused(
+    name,
+    `${truncate(path)} is outside the directories that may be read (${truncate(allowed.join(", "))})`,
+  );
   try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const file = await openInside(path, allowed);
+    if (file === undefined) throw outside;
     try {
-      const status = await file.stat();
-      if (!status.isFile()) throw refused(name, `${truncate(path)} is not a regular file`);
-      if (status.size >= REFERENCE_MAX_BYTES) throw refused(name, `${truncate(path)} is 10 MB or larger`);
-      const { buffer, bytesRead } = await file.read(new Uint8Array(status.size));
-      return buffer.subarray(0, bytesRead);
+      return await readWhole(file, path, name, limitBytes);
     } finally {
       await file.close();
     }
   } catch (error) {
     if (error instanceof SubjectReferenceError) throw error;
+    if (!allowed.some((directory) => isInside(directory, path))) throw outside;
     throw refused(name, `${truncate(path)} cannot be read (${systemCode(error) ?? messageOf(error)})`);
   }
+}
+
+/** Asks the open file what it is, so that nothing can be put in its place in between. */
+async function readWhole(file: FileHandle, path: string, name: string, limitBytes: number): Promise<Uint8Array> {
+  const status = await file.stat();
+  if (!status.isFile()) throw refused(name, `${truncate(path)} is not a regular file`);
+  if (status.size >= limitBytes) throw refused(name, `${truncate(path)} is ${limitBytes / 1_000_000} MB or larger`);
+  const { buffer, bytesRead } = await file.read(new Uint8Array(status.size));
+  return buffer.subarray(0, bytesRead);
 }
 
 function refused(name: string, why: string): SubjectReferenceError {
