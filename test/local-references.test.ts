@@ -2,11 +2,13 @@ import { execFileSync } from "node:child_process";
 import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { delimiter, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, test } from "vitest";
 import { startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { spawnServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
+import { ALL_SWAPS, whileSwapping } from "./support/swap-race.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
 const PNG = Buffer.from(
@@ -179,6 +181,38 @@ describe("a reference that may not be used is refused by name, and no request is
       return "pipe";
     }, "is not a regular file");
   });
+});
+
+describe("a reference that is swapped while it is opened", () => {
+  const CALLS = 240;
+
+  test.skipIf(ON_WINDOWS).each(ALL_SWAPS)(
+    "between %s is sent only as the file inside",
+    async (swap) => {
+      const { api, server } = shared.begin();
+      const base = server.outputDir;
+      await using elsewhere = await temporaryDirectory();
+      await writeFile(join(elsewhere.path, "face.png"), bigJpeg(5000));
+      await mkdir(join(base, "faces"));
+      for (const path of [join(base, "kept.png"), join(base, "faces", "face.png")]) await writeFile(path, PNG);
+      await symlink(join(base, "faces"), join(base, "link"));
+      const imageFile = join(swap.startsWith("a link") ? "link" : "faces", "face.png");
+      const results: CallToolResult[] = [];
+
+      await whileSwapping(swap, { base, outside: elsewhere.path }, async () => {
+        const calls = Array.from({ length: CALLS }, () =>
+          server.generate({ prompt: "a cat", output_dir: "images", subject_reference: [character(imageFile)] }),
+        );
+        results.push(...(await Promise.all(calls)));
+      });
+
+      const refused = results.filter(({ isError }) => isError === true);
+      expect(refused.map(textOf).filter((text) => !text.includes("No request was made."))).toEqual([]);
+      expect(api.requests).toHaveLength(CALLS - refused.length);
+      for (const { body } of api.requests) expect(body).toStrictEqual(requestWith(PNG_URL));
+    },
+    60_000,
+  );
 });
 
 async function expectRefusal(prepare: (base: string) => string | Promise<string>, words: string): Promise<void> {
