@@ -6,12 +6,12 @@ import {
   IMAGE_MAX_BYTES,
   TRANSIENT_HTTP_STATUSES,
 } from "./constants.ts";
-import { ConnectionError, ImageError, UserFacingError } from "./errors.ts";
-import { ConnectFailures } from "./minimax/connect-failures.ts";
-import { causeOf, reasonOf, toInterruptedError } from "./minimax/fetch-failures.ts";
+import { afterSending, ImageError, UserFacingError } from "./errors.ts";
+import { reasonOf, toInterruptedError, toUnsentError, withProxy } from "./minimax/fetch-failures.ts";
 import { redirectTarget, secureLink } from "./minimax/links.ts";
 import { type GeneratedImage, type GenerationResult, interpretReply, type UpstreamResponse } from "./minimax/reply.ts";
 import { bodyOf, readBody } from "./minimax/response-body.ts";
+import { SendWatch } from "./minimax/send-watch.ts";
 import type { GenerationRequest } from "./schemas.ts";
 import { formatSeconds, plural, truncate } from "./text.ts";
 import type { Call } from "./timing/call.ts";
@@ -54,16 +54,17 @@ export class MiniMaxClient {
       await this.rateLimiter.acquire({ ...call, onWait });
       const sinceMs = this.timing.clock.monotonicMs();
       call.onActivity((nowMs) => `generating ${plural(request.n, "image")}, ${formatSeconds(nowMs - sinceMs)}`);
-      const response = await this.#readResponse(await this.#post(request, call.signal), call.signal);
+      const response = await this.#readResponse(await this.#post(request, call), call.signal);
       return this.#pauseOthersOnRefusal(() => interpretReply(response, request.n));
     };
-    return retry(attempt, this.timing, {
-      signal: call.signal,
-      deadlineMs: call.deadlineMs,
-      onWait: (wait) => {
-        call.onActivity(describeWait(wait));
-      },
-    });
+    const onWait = (wait: RetryWait): void => {
+      call.onActivity(describeWait(wait));
+    };
+    try {
+      return await retry(attempt, this.timing, { signal: call.signal, deadlineMs: call.deadlineMs, onWait });
+    } catch (error) {
+      throw call.hasSent ? afterSending(error) : error;
+    }
   }
 
   /**
@@ -112,26 +113,34 @@ export class MiniMaxClient {
       return response.status;
     } catch (error) {
       signal.throwIfAborted();
-      throw new ConnectionError(hostOf(this.apiHost), this.#withProxy(reasonOf(error)), { cause: error });
+      throw toUnsentError(error, signal, hostOf(this.apiHost), this.proxy);
     }
   }
 
-  async #post(request: GenerationRequest, signal: AbortSignal): Promise<Response> {
-    using connectFailures = new ConnectFailures();
+  /**
+   * Every request has a connection of its own: one that is kept alive may be closed by the other side just as the next
+   * request goes out on it, and then nobody knows whether that request was read.
+   */
+  async #post(request: GenerationRequest, { signal, onSent }: Call): Promise<Response> {
+    const sending = new SendWatch(onSent);
     try {
-      return await fetch(`${this.apiHost}${IMAGE_GENERATION_PATH}`, {
-        method: "POST",
-        headers: { Authorization: `Bearer ${this.apiKey}`, "Content-Type": "application/json" },
-        body: JSON.stringify(request),
-        redirect: "manual",
-        signal,
-      });
+      return await sending.watch(() =>
+        fetch(`${this.apiHost}${IMAGE_GENERATION_PATH}`, {
+          method: "POST",
+          headers: {
+            Authorization: `Bearer ${this.apiKey}`,
+            "Content-Type": "application/json",
+            Connection: "close",
+          },
+          body: JSON.stringify(request),
+          redirect: "manual",
+          signal,
+        }),
+      );
     } catch (error) {
-      const failure = signal.aborted ? undefined : connectFailures.find(causeOf(error));
-      if (failure !== undefined) {
-        throw new ConnectionError(hostOf(this.apiHost), this.#withProxy(reasonOf(failure)), { cause: error });
-      }
-      throw toInterruptedError(error, signal);
+      throw sending.mayHaveSent
+        ? toInterruptedError(error, signal)
+        : toUnsentError(error, signal, hostOf(this.apiHost), this.proxy);
     }
   }
 
@@ -151,10 +160,6 @@ export class MiniMaxClient {
     };
   }
 
-  #withProxy(reason: string): string {
-    return this.proxy === undefined ? reason : `${reason}; a proxy is configured: ${this.proxy}`;
-  }
-
   async *#download(link: URL, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     using stallTimer = new StallTimer(this.timing.clock, DOWNLOAD_STALL_MS, signal);
     try {
@@ -172,7 +177,7 @@ export class MiniMaxClient {
       signal.throwIfAborted();
       if (error instanceof ImageError) throw error;
       const why = stallTimer.stalled ? `nothing came for ${formatSeconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
-      throw new ImageError(`The image could not be downloaded from ${link.host} (${this.#withProxy(why)}).`, {
+      throw new ImageError(`The image could not be downloaded from ${link.host} (${withProxy(why, this.proxy)}).`, {
         retryAfterMs: 0,
         cause: error,
       });

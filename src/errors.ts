@@ -1,6 +1,10 @@
 import { API_CODES, TRANSIENT_HTTP_STATUSES, TRY_LATER } from "./constants.ts";
 import { formatSeconds } from "./text.ts";
 
+/** The hint for a certificate that is not accepted. */
+export const TRUST_CERTIFICATE =
+  "If a company proxy or antivirus inspects connections, give Node its certificate: set NODE_EXTRA_CA_CERTS to the path of a PEM file in this server's env block. Otherwise check MINIMAX_API_HOST and this machine's date.";
+
 /** What an error carries beside its sentence. */
 export interface ErrorDetails extends ErrorOptions {
   /** MiniMax's `base_resp.status_code`, or this server's own `EMPTY_RESPONSE`. */
@@ -9,6 +13,8 @@ export interface ErrorDetails extends ErrorOptions {
   readonly traceId?: string | undefined;
   /** What the person or the model can do. */
   readonly recovery?: string | undefined;
+  /** What takes the place of `recovery` when an earlier attempt of the same call was sent. */
+  readonly recoveryAfterSending?: string | undefined;
   /** Least wait in milliseconds before a retry; absent when there must be none. */
   readonly retryAfterMs?: number | undefined;
 }
@@ -61,7 +67,7 @@ export class DeadlineExceededError extends UserFacingError {
 
   constructor(readonly budgetMs: number) {
     super(`The call ran out of time (limit ${formatSeconds(budgetMs)}).`, {
-      recovery: "Nothing was generated or billed. Call again later, or raise MINIMAX_TIMEOUT_MS.",
+      ...unsent("Call again later, or raise MINIMAX_TIMEOUT_MS."),
     });
   }
 }
@@ -127,8 +133,32 @@ export class ConnectionError extends UserFacingError {
   constructor(host: string, reason: string, options?: ErrorOptions) {
     super(`Could not connect to ${host} (${reason}).`, {
       ...options,
-      recovery: "Nothing was sent or billed. Check the network connection, and MINIMAX_API_HOST.",
+      ...unsent("Check the network connection, and MINIMAX_API_HOST."),
       retryAfterMs: 0,
+    });
+  }
+}
+
+/** The host's certificate is not accepted, which another attempt does not change. Nothing was sent. */
+export class CertificateError extends UserFacingError {
+  override readonly name = "CertificateError";
+
+  /** @param code - Node's or OpenSSL's */
+  constructor(host: string, code: string, options?: ErrorOptions) {
+    super(`Could not connect to ${host}: its certificate is not trusted (${code}).`, {
+      ...options,
+      ...unsent(TRUST_CERTIFICATE),
+    });
+  }
+}
+
+/** The call ran out of time before a connection was there, so its request was not sent. */
+export class ConnectTimeoutError extends UserFacingError {
+  override readonly name = "ConnectTimeoutError";
+
+  constructor(host: string, budgetMs: number) {
+    super(`The call ran out of time (limit ${formatSeconds(budgetMs)}) while it was connecting to ${host}.`, {
+      ...unsent("Check the network connection, and MINIMAX_API_HOST."),
     });
   }
 }
@@ -174,8 +204,9 @@ export class QueueTimeoutError extends UserFacingError {
     super(
       `Too many requests are waiting: the next free slot is in ${formatSeconds(startsInMs)}, after this call's deadline.`,
       {
-        recovery:
-          "Nothing was sent or billed. Call again later, ask for several images with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.",
+        ...unsent(
+          "Call again later, ask for several images with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.",
+        ),
       },
     );
   }
@@ -194,6 +225,27 @@ export class RetriesExhaustedError extends UserFacingError {
       { ...cause.details, cause, retryAfterMs: undefined },
     );
   }
+}
+
+/**
+ * What to throw of a call of which an earlier attempt was sent, and answered without an image: nothing else is retried.
+ *
+ * @returns the error itself when it says nothing of sending
+ */
+export function afterSending(error: unknown): unknown {
+  if (!(error instanceof UserFacingError) || error.details.recoveryAfterSending === undefined) return error;
+  return new UserFacingError(error.message, {
+    ...error.details,
+    recovery: error.details.recoveryAfterSending,
+    cause: error,
+  });
+}
+
+function unsent(advice: string): Pick<ErrorDetails, "recovery" | "recoveryAfterSending"> {
+  return {
+    recovery: `Nothing was sent or billed. ${advice}`,
+    recoveryAfterSending: `An earlier attempt was sent, and answered without an image; the last one was not sent. ${advice}`,
+  };
 }
 
 function recoveryFromStatus(status: number): string | undefined {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { DeadlineExceededError, UnknownOutcomeError } from "../errors.ts";
-import { causeOf, reasonOf, toInterruptedError } from "./fetch-failures.ts";
+import { CertificateError, ConnectionError, DeadlineExceededError, UnknownOutcomeError } from "../errors.ts";
+import { reasonOf, toInterruptedError, toUnsentError } from "./fetch-failures.ts";
 
 const NOT_ABORTED = new AbortController().signal;
 
@@ -44,18 +44,49 @@ describe("a request that was sent and ended without an answer", () => {
   });
 });
 
-describe("the cause of a failed fetch", () => {
-  const cause = coded("connect ECONNREFUSED 127.0.0.1:1", "ECONNREFUSED");
+describe("a request that ended before anything was sent", () => {
+  const PROXY = "http://proxy.example:3128/";
+
+  test("because the connection could not be established says why, and may be retried", () => {
+    const thrown = toUnsentError(fetchFailed(coded("no", "ENOTFOUND")), NOT_ABORTED, "api.example", PROXY);
+
+    expect(thrown).toBeInstanceOf(ConnectionError);
+    expect(thrown).toHaveProperty("message", expect.stringContaining("ENOTFOUND"));
+    expect(thrown).toHaveProperty("message", expect.stringContaining(PROXY));
+    expect(thrown).toHaveProperty("details.retryAfterMs", 0);
+  });
 
   test.each([
-    ["is what fetch hides", fetchFailed(cause), cause],
-    ["is what fetch hides when that is no error", fetchFailed("no"), "no"],
-    ["is what fetch hides when that is null", fetchFailed(null), null],
-    ["is the error itself when it hides nothing", cause, cause],
-    ["is whatever was thrown", "no", "no"],
-    ["is only what an error hides", { cause }, { cause }],
-  ])("%s", (_what, error, expected) => {
-    expect(causeOf(error)).toEqual(expected);
+    ["SELF_SIGNED_CERT_IN_CHAIN", fetchFailed(coded("self-signed", "SELF_SIGNED_CERT_IN_CHAIN"))],
+    ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", fetchFailed(coded("no issuer", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"))],
+    ["CERT_HAS_EXPIRED", fetchFailed(coded("expired", "CERT_HAS_EXPIRED"))],
+    [
+      "ERR_TLS_CERT_ALTNAME_INVALID",
+      fetchFailed(new Error("Secure Proxy", { cause: coded("other host", "ERR_TLS_CERT_ALTNAME_INVALID") })),
+    ],
+  ])("because of its certificate (%s) is not retried and names NODE_EXTRA_CA_CERTS", (code, error) => {
+    const thrown = toUnsentError(error, NOT_ABORTED, "api.example", undefined);
+
+    expect(thrown).toBeInstanceOf(CertificateError);
+    expect(thrown).toHaveProperty("message", expect.stringContaining(code));
+    expect(thrown).toHaveProperty("details.recovery", expect.stringContaining("NODE_EXTRA_CA_CERTS"));
+    expect(thrown).not.toHaveProperty("details.retryAfterMs");
+  });
+
+  test("because the call's time was used up says that nothing was sent", () => {
+    const signal = AbortSignal.abort(new DeadlineExceededError(230_000));
+
+    const thrown = toUnsentError(new Error("aborted"), signal, "api.example", undefined);
+
+    expect(thrown).toHaveProperty("message", expect.stringContaining("connecting to api.example"));
+    expect(thrown).toHaveProperty("details.recovery", expect.stringContaining("Nothing was sent or billed"));
+    expect(thrown).not.toHaveProperty("details.retryAfterMs");
+  });
+
+  test("because it was cancelled ends with the reason itself", () => {
+    const reason = new Error("the client cancelled");
+
+    expect(toUnsentError(new Error("aborted"), AbortSignal.abort(reason), "api.example", undefined)).toBe(reason);
   });
 });
 
@@ -66,6 +97,11 @@ describe("the reason", () => {
     ["the message where there is no code", fetchFailed(new Error("unexpected redirect")), "unexpected redirect"],
     ["the message where the code is no text", Object.assign(new Error("odd"), { code: 7 }), "odd"],
     ["a text that was thrown", "no", "no"],
+    [
+      "the status of a proxy's refusal",
+      fetchFailed(coded("Proxy response (407) !== 200 when HTTP Tunneling", "UND_ERR_ABORTED")),
+      "the proxy answered HTTP 407",
+    ],
     ["one line", fetchFailed(new Error("a\r\n  b\u001b[0m")), "a b [0m"],
   ])("is %s", (_what, error, expected) => {
     expect(reasonOf(error)).toBe(expected);

@@ -22,6 +22,10 @@ export interface Call {
   readonly deadlineMs: number;
   /** Takes note of what is being done from now on. */
   readonly onActivity: (activity: Activity) => void;
+  /** Takes note that a request of this call is being sent: from now on images may be generated and billed. */
+  readonly onSent: () => void;
+  /** Whether a request of this call was sent, over all its attempts. */
+  readonly hasSent: boolean;
 }
 
 /** Starts the budget of one call. Dispose of the call when it is over: that stops its timer. */
@@ -44,11 +48,18 @@ export function startCall({
     },
     () => undefined,
   );
+  let hasSent = false;
   return {
     signal: controller.signal,
     cancelSignal,
     deadlineMs: clock.monotonicMs() + budgetMs,
     onActivity,
+    onSent: () => {
+      hasSent = true;
+    },
+    get hasSent() {
+      return hasSent;
+    },
     [Symbol.dispose]: () => {
       timer.abort(NO_LONGER_NEEDED);
       controller[Symbol.dispose]();
