@@ -1,9 +1,9 @@
-import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
 import { fallSilent } from "../stand-in/behaviours.ts";
 import { type StandIn, startStandIn } from "../stand-in/server.ts";
+import { listening } from "./support/listening.ts";
 import { callUntil, type Phase, PHASES } from "./support/phases.ts";
 import { type SpawnedServer, spawnQuickServer, spawnServer } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -29,14 +29,13 @@ describe("cancelling a call", () => {
     await using api = await startStandIn();
     const received: Buffer[] = [];
     let connections = 0;
-    const tarpit = createServer((socket) => {
-      connections += 1;
-      socket.on("error", () => undefined).on("data", (bytes) => received.push(bytes));
-    }).listen(0, "127.0.0.1");
-    await once(tarpit, "listening");
-    const address = tarpit.address();
-    const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-    await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: `https://127.0.0.1:${port}` } });
+    await using tarpit = await listening(
+      createServer((socket) => {
+        connections += 1;
+        socket.on("data", (bytes) => received.push(bytes));
+      }),
+    );
+    await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: `https://${tarpit.host}` } });
 
     await cancelIn(server, { args: {}, message: /^generating/ }, api, 0);
 
@@ -44,9 +43,6 @@ describe("cancelling a call", () => {
     const isTlsHello = (bytes: Buffer): boolean => bytes[0] === 0x16;
     expect(connections).toBe(1);
     expect(received.filter((bytes) => !isTlsHello(bytes))).toEqual([]);
-    server.transport.process.kill("SIGTERM");
-    await server.exited;
-    tarpit.close();
   });
 
   test("in the queue leaves its place to the next one", async () => {

@@ -3,7 +3,8 @@ import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { name, version } from "../package.json";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
-import { closedHost, startConnectProxy } from "./support/connect-proxy.ts";
+import { startConnectProxy } from "./support/connect-proxy.ts";
+import { closedHost } from "./support/listening.ts";
 import { StdioTransport } from "./support/stdio-transport.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 

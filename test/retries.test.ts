@@ -1,5 +1,4 @@
 import { readdir } from "node:fs/promises";
-import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
 import {
   answer,
@@ -13,6 +12,7 @@ import {
   succeed,
 } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
+import { closedHost } from "./support/listening.ts";
 import { type SeenProgress, spawnQuickServer, startServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 
@@ -71,9 +71,8 @@ describe("what made nothing is repeated, and the picture is saved", () => {
   });
 
   test("a connection that is refused, until the server is there", async () => {
-    await using api = await startStandIn();
-    const port = await freePort();
-    await using server = await spawnQuickServer({ api: { url: `http://127.0.0.1:${port}` }, speed: 1 });
+    const host = await closedHost();
+    await using server = await spawnQuickServer({ api: { url: `http://${host}` }, speed: 1 });
     const seen: SeenProgress[] = [];
     let late: Awaited<ReturnType<typeof startStandIn>> | undefined;
 
@@ -83,7 +82,7 @@ describe("what made nothing is repeated, and the picture is saved", () => {
         onProgress: (progress) => {
           seen.push(progress);
           if (late === undefined && progress.message?.includes("Attempt 2 of 4")) {
-            void startStandIn({ port }).then((started) => (late = started));
+            void startStandIn({ port: Number(new URL(`http://${host}`).port) }).then((started) => (late = started));
           }
         },
       },
@@ -91,7 +90,6 @@ describe("what made nothing is repeated, and the picture is saved", () => {
 
     expect(result.structuredContent).toMatchObject({ saved_count: 1 });
     expect(late?.requests).toHaveLength(1);
-    expect(api.requests).toHaveLength(0);
     await late?.[Symbol.asyncDispose]();
   });
 
@@ -222,12 +220,3 @@ describe("the key", () => {
     expect(server.transport.stdout + server.transport.stderr).not.toContain(STAND_IN_KEY);
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("No port was given.");
-  return address.port;
-}

@@ -1,10 +1,10 @@
-import { once } from "node:events";
 import { readdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fastClock } from "../../test/support/fast-clock.ts";
+import { closedHost } from "../../test/support/listening.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { startWebServer, type WebServer } from "../../test/support/web-server.ts";
 import { MiniMaxClient } from "../client.ts";
 import type { Config } from "../config.ts";
 import { type Clock, systemClock } from "../timing/clock.ts";
@@ -15,30 +15,8 @@ import { check, type CheckReport } from "./check.ts";
 
 const KEY = "sk-api-0123456789abcdef";
 
-interface Api extends AsyncDisposable {
-  readonly url: string;
-  readonly requests: readonly string[];
-}
-
-async function api(status: number | undefined): Promise<Api> {
-  const requests: string[] = [];
-  const server = createServer(({ method = "", url = "", headers }, response) => {
-    requests.push(`${method} ${url} ${headers.authorization ?? "without a key"}`);
-    if (status !== undefined) response.writeHead(status).end();
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("The server has no port.");
-  return {
-    url: `http://127.0.0.1:${address.port}`,
-    requests,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
-    },
-  };
+function answering(status: number): Promise<WebServer> {
+  return startWebServer((_, response) => response.writeHead(status).end());
 }
 
 function checked(
@@ -69,7 +47,7 @@ function lineOf({ text }: CheckReport, term: string): string {
 
 describe("a check where everything works", () => {
   test("says what is configured, costs nothing and creates nothing", async () => {
-    await using host = await api(404);
+    await using host = await answering(404);
     await using directory = await temporaryDirectory();
     const output = join(directory.path, "output");
 
@@ -85,12 +63,13 @@ describe("a check where everything works", () => {
       "Limits             230000 ms a call, 10 requests a minute",
     ]);
     expect(report.ok).toBe(true);
-    expect(host.requests).toEqual(["HEAD / without a key"]);
+    expect(host.requests).toMatchObject([{ method: "HEAD", url: "/" }]);
+    expect(host.requests[0]?.headers.authorization).toBeUndefined();
     expect(await readdir(directory.path)).toEqual([]);
   });
 
   test.each([200, 302, 401, 500])("counts any answer of the host, HTTP %i as well", async (status) => {
-    await using host = await api(status);
+    await using host = await answering(status);
     await using directory = await temporaryDirectory();
 
     const report = await checked({ base: directory.path, defaultDirectory: directory.path }, { apiHost: host.url });
@@ -100,7 +79,7 @@ describe("a check where everything works", () => {
   });
 
   test("names further directories, the proxy without its password, no limit, and the notice", async () => {
-    await using host = await api(404);
+    await using host = await answering(404);
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path, fallbackNotice: "Files go elsewhere." };
 
@@ -119,7 +98,7 @@ describe("a check where everything works", () => {
   });
 
   test.each(["k", "fifteen-letters"])("shows nothing of a key as short as %s", async (apiKey) => {
-    await using host = await api(404);
+    await using host = await answering(404);
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path };
 
@@ -129,7 +108,7 @@ describe("a check where everything works", () => {
   });
 
   test("never shows the whole key", async () => {
-    await using host = await api(404);
+    await using host = await answering(404);
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path };
 
@@ -144,20 +123,19 @@ describe("a check fails", () => {
   test("where nothing listens, and says so", async () => {
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path };
-    const host = await api(404);
-    await host[Symbol.asyncDispose]();
+    const host = await closedHost();
 
-    const report = await checked(root, { apiHost: host.url });
+    const report = await checked(root, { apiHost: `http://${host}` });
 
     expect(lineOf(report, "API host")).toBe(
-      `${host.url} cannot be reached: Could not connect to ${new URL(host.url).host} (ECONNREFUSED).`,
+      `http://${host} cannot be reached: Could not connect to ${host} (ECONNREFUSED).`,
     );
     expect(lineOf(report, "Output directory")).toContain("can be written");
     expect(report.ok).toBe(false);
   });
 
   test("when the host does not answer in time", async () => {
-    await using host = await api(undefined);
+    await using host = await startWebServer();
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path };
     const checking = checked(root, { apiHost: host.url }, fastClock(1000));
@@ -167,7 +145,7 @@ describe("a check fails", () => {
   });
 
   test("where the directory cannot be written, and says so", async () => {
-    await using host = await api(404);
+    await using host = await answering(404);
     await using directory = await temporaryDirectory();
     const file = join(directory.path, "file");
     await writeFile(file, "");

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { instantClock } from "../../test/support/instant-clock.ts";
 import {
   ConnectionError,
   DeadlineExceededError,
@@ -13,32 +14,11 @@ import {
   UnknownOutcomeError,
   UserFacingError,
 } from "../errors.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import { DEFAULT_POLICY, fullJitter, retry, type RetryWait, type Timing } from "./retry.ts";
 
 const NO_DEADLINE_MS = Infinity;
 const START_MS = 5_000;
-
-interface InstantClock extends Clock {
-  readonly sleeps: readonly number[];
-}
-
-function instantClock(): InstantClock {
-  let nowMs = START_MS;
-  const sleeps: number[] = [];
-  return {
-    sleeps,
-    monotonicMs: () => nowMs,
-    unixMs: () => nowMs,
-    sleep: (ms, signal) =>
-      new Promise((resolve) => {
-        signal.throwIfAborted();
-        sleeps.push(ms);
-        nowMs += ms;
-        resolve();
-      }),
-  };
-}
 
 interface Journey {
   readonly outcome: { readonly value: string } | { readonly error: unknown };
@@ -53,7 +33,7 @@ async function travel({
   policy = DEFAULT_POLICY,
   deadlineMs = NO_DEADLINE_MS,
 }: { failures: readonly unknown[] } & Partial<Timing> & { deadlineMs?: number }): Promise<Journey> {
-  const clock = instantClock();
+  const clock = instantClock({ originMs: START_MS });
   const waits: RetryWait[] = [];
   let calls = 0;
   const operation = (): Promise<string> =>
@@ -386,7 +366,7 @@ describe("an abort", () => {
 
   test("before a wait keeps it from being begun", async () => {
     const reason = new Error("the client cancelled");
-    const clock = instantClock();
+    const clock = instantClock({ originMs: START_MS });
 
     const running = retry(
       () => Promise.reject(passing()),

@@ -1,6 +1,6 @@
-import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect, type Socket } from "node:net";
+import { listening } from "./listening.ts";
 
 /** One CONNECT as it arrived. */
 interface Tunnel {
@@ -31,12 +31,9 @@ export async function startConnectProxy({
   divert = {},
 }: { refuseWith?: number; divert?: Readonly<Record<string, string>> } = {}): Promise<ConnectProxy> {
   const tunnels: Tunnel[] = [];
-  const sockets = new Set<Socket>();
+  const upstreams = new Set<Socket>();
   const server = createServer((_, response) => {
     response.writeHead(405).end();
-  });
-  server.on("connection", (socket) => {
-    sockets.add(socket.on("error", () => undefined));
   });
   server.on("connect", ({ url = "", headers }, client) => {
     tunnels.push({ target: url, authorization: headers["proxy-authorization"] });
@@ -49,37 +46,19 @@ export async function startConnectProxy({
       client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
       upstream.pipe(client).pipe(upstream);
     });
-    sockets.add(upstream);
+    upstreams.add(upstream);
     upstream.on("error", () => client.destroy());
     upstream.on("close", () => client.destroy());
     client.on("close", () => upstream.destroy());
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const host = `127.0.0.1:${String(portOf(server.address()))}`;
+  const { host, [Symbol.asyncDispose]: close } = await listening(server);
   return {
     url: `http://${host}`,
     host,
     tunnels,
     async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
+      for (const upstream of upstreams) upstream.destroy();
+      await close();
     },
   };
-}
-
-/** Host and port on this machine where nothing listens. */
-export async function closedHost(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const port = portOf(server.address());
-  server.close();
-  await once(server, "close");
-  return `127.0.0.1:${port}`;
-}
-
-function portOf(address: string | { readonly port: number } | null): number {
-  if (address === null || typeof address === "string") throw new Error("The server has no port.");
-  return address.port;
 }
