@@ -5,7 +5,7 @@ export default defineConfig({
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/support/build-quick-server.ts"],
     setupFiles: ["test/support/fast-byte-equality.ts"],
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     env: { TZ: "America/Sao_Paulo" },
     maxWorkers: 3,
     isolate: false,

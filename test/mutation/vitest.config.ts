@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts"],
     setupFiles: ["test/support/fast-byte-equality.ts"],
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     env: { TZ: "America/Sao_Paulo" },
   },
 });

@@ -9,7 +9,7 @@ const POLL_MS = 5;
 export async function waitFor<T>(
   what: string,
   probe: () => T | Promise<T>,
-  limitMs = 10_000,
+  limitMs = 30_000,
 ): Promise<Exclude<T, undefined | null | false>> {
   const deadlineMs = performance.now() + limitMs;
   for (;;) {
