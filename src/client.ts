@@ -59,6 +59,7 @@ export class MiniMaxClient {
     };
     const onWait = (wait: RetryWait): void => {
       call.onActivity(describeWait(wait));
+      call.onRetryWait();
     };
     try {
       return await retry(attempt, this.timing, { signal: call.signal, deadlineMs: call.deadlineMs, onWait });

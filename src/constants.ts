@@ -64,6 +64,9 @@ export const STYLE_TYPES = ["漫画", "元气", "中世纪", "水彩"] as const;
  */
 export const INLINE_MAX_BYTES = 700_000;
 
+/** The weight of a style that MiniMax assumes when none is given. */
+export const DEFAULT_STYLE_WEIGHT = 0.8;
+
 /** Time one call may take in all, in milliseconds: just under the four minutes after which Claude Desktop gives up. */
 export const DEFAULT_CALL_BUDGET_MS = 230_000;
 
@@ -71,6 +74,24 @@ export const DEFAULT_CALL_BUDGET_MS = 230_000;
  * Bounds of `MINIMAX_TIMEOUT_MS`. Above five minutes Node's HTTP client would give up waiting for an answer by itself.
  */
 export const CALL_BUDGET_RANGE_MS = { minimum: 1_000, maximum: 300_000 } as const;
+
+/**
+ * How long the outcome of a call that its client stopped waiting for is kept in memory for the same call, in
+ * milliseconds.
+ */
+export const UNRECEIVED_KEPT_MS = 15 * 60_000;
+
+/** Most outcomes that are kept so; beyond that the oldest is forgotten, and its files stay. */
+export const UNRECEIVED_MAX = 100;
+
+/** Most earlier calls that one answer names because nobody received their images; the next answer names the rest. */
+export const UNRECEIVED_REPORTED_AT_ONCE = 5;
+
+/**
+ * A client that asked for no progress and has waited this long, in milliseconds, may be gone: some give up after 60 s
+ * without a word, so the same call made then is taken for its retry.
+ */
+export const SILENT_TIMEOUT_MS = 55_000;
 
 /** MiniMax's documented limit on requests a minute, for free and paid accounts. */
 export const DEFAULT_REQUESTS_PER_MINUTE = 10;

@@ -1,5 +1,5 @@
 import type { MiniMaxClient } from "./client.ts";
-import { FILE_SYSTEM_GRACE_MS, INLINE_MAX_BYTES } from "./constants.ts";
+import { FILE_SYSTEM_GRACE_MS } from "./constants.ts";
 import { DeadlineExceededError, UserFacingError } from "./errors.ts";
 import type { GeneratedImage, GenerationResult } from "./minimax/reply.ts";
 import { toRequest } from "./minimax/request.ts";
@@ -9,7 +9,6 @@ import { unlessStuck } from "./timing/abort.ts";
 import type { Call } from "./timing/call.ts";
 import { retry, type Timing } from "./timing/retry.ts";
 import { type NameSequence, numberedNames, promptNames } from "./utils/file-names.ts";
-import { type InlineImage, readInlineImages } from "./utils/inline-images.ts";
 import { assertWritable, resolveOutputDirectory } from "./utils/output-directory.ts";
 import type { OutputRoot } from "./utils/output-root.ts";
 import { saveImage } from "./utils/save-image.ts";
@@ -38,8 +37,6 @@ export interface CallResult {
   readonly outcomes: readonly ImageOutcome[];
   /** The saved ones among the outcomes. */
   readonly saved: readonly SavedImage[];
-  /** The first of the saved ones, when they were asked for. */
-  readonly inline: readonly InlineImage[];
   /** Why files went to the fallback directory, when they did. */
   readonly fallbackNotice: string | undefined;
 }
@@ -55,9 +52,8 @@ export async function generateAndSave(input: ToolInput, dependencies: Dependenci
   const generation = await dependencies.client.generateImages(request, call);
   const outcomes = await saveAll(generation.images, input, dependencies, call);
   const saved = outcomes.flatMap((outcome) => ("saved" in outcome ? [outcome.saved] : []));
-  const inline = input.return_images ? await readInlineImages(saved, INLINE_MAX_BYTES) : [];
   const fallbackNotice = input.output_dir === undefined ? dependencies.outputRoot.fallbackNotice : undefined;
-  return { input, generation, outcomes, saved, inline, fallbackNotice };
+  return { input, generation, outcomes, saved, fallbackNotice };
 }
 
 /** Reads the references and proves the directory: whatever can be refused is refused here, before anything is paid. */

@@ -67,13 +67,12 @@ async function serve(parts: Awaited<ReturnType<typeof prepare>>): Promise<void> 
   const log = (line: string): void => {
     process.stderr.write(`${line.replaceAll(parts.config.apiKey, "[API key]")}\n`);
   };
-  const { mcp, settled } = createServer({ ...parts, ...parts.config, log });
+  const { mcp, close } = createServer({ ...parts, ...parts.config, log });
 
   const shutDown = async (code: 0 | 1): Promise<void> => {
     try {
       await immediate();
-      await mcp.close();
-      await Promise.race([settled(), sleep(CLEAN_UP_MS)]);
+      await Promise.race([close(), sleep(CLEAN_UP_MS)]);
       process.exit(code);
     } catch {
       process.exit(1);

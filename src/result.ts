@@ -2,33 +2,45 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { INLINE_MAX_BYTES } from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
 import type { CallResult } from "./generate.ts";
-import { type ToolInput, toolInputSchema, type ToolOutput } from "./schemas.ts";
+import { type SavedImage, type ToolInput, toolInputSchema, type ToolOutput } from "./schemas.ts";
 import { plural, truncate } from "./text.ts";
+import type { InlineImage } from "./utils/inline-images.ts";
 
 const WARNED_KEYS_MAX = 10;
 const UNEXPECTED = "Something unexpected went wrong inside this server; its log (stderr) has the details.";
+
+/** What the result of one call says beside the facts of its images. */
+export interface ResultExtras {
+  readonly input: ToolInput;
+  /** The first of the saved images, when they were asked for. */
+  readonly inline: readonly InlineImage[];
+  /** What is to be said of earlier calls. */
+  readonly notices: readonly string[];
+}
 
 /**
  * Renders what a call came to. When no image at all could be saved the result is an error that still carries every
  * fact.
  */
-export function toResult(result: CallResult): CallToolResult {
-  const output = toOutput(result);
+export function toResult(facts: ToolOutput, { input, inline, notices }: ResultExtras): CallToolResult {
+  const leftOut = input.return_images ? facts.images.slice(inline.length) : [];
+  const warnings = [...notices, ignoredKeys(input), ...(facts.warnings ?? []), notShownInline(leftOut)];
+  const output = withWarnings(facts, warnings);
   const text = describe(output);
   if (output.saved_count === 0) return { content: [{ type: "text", text }], isError: true };
-  const inlineImages = result.inline.map((image) => ({ type: "image" as const, ...image }));
+  const inlineImages = inline.map((image) => ({ type: "image" as const, ...image }));
   return { content: [{ type: "text", text }, ...inlineImages], structuredContent: { ...output } };
 }
 
 /**
  * Renders a failure. The text of anything but a `UserFacingError` stays inside: it was not written for the person and
  * may hold anything.
+ *
+ * @param notices - what is to be said of earlier calls
  */
-export function toErrorResult(error: unknown): CallToolResult {
-  return {
-    content: [{ type: "text", text: error instanceof UserFacingError ? describeError(error) : UNEXPECTED }],
-    isError: true,
-  };
+export function toErrorResult(error: unknown, notices: readonly string[] = []): CallToolResult {
+  const text = error instanceof UserFacingError ? describeError(error) : UNEXPECTED;
+  return { content: [{ type: "text", text: [text, ...notices.map(describeWarning)].join("\n") }], isError: true };
 }
 
 function describeError({ message, details }: UserFacingError): string {
@@ -42,14 +54,17 @@ function describeError({ message, details }: UserFacingError): string {
     .join("\n");
 }
 
-function toOutput(result: CallResult): ToolOutput {
-  const { input, generation, outcomes, saved } = result;
+/** The facts of one call, without any image's bytes. */
+export function toOutput({ input, generation, outcomes, saved, fallbackNotice }: CallResult): ToolOutput {
   const failures = outcomes.flatMap((outcome) =>
     "failure" in outcome ? [{ index: outcome.index, error: outcome.failure }] : [],
   );
   const links = generation.images.flatMap((image) => ("link" in image ? [image.link] : []));
-  const warnings = warningsOf(result);
-  return {
+  const fewer =
+    outcomes.length >= input.n
+      ? ""
+      : `MiniMax returned ${outcomes.length} of the ${plural(input.n, "image")} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`;
+  const output = {
     ...(generation.id === undefined ? {} : { id: generation.id }),
     image_count: generation.images.length,
     saved_count: saved.length,
@@ -59,22 +74,18 @@ function toOutput(result: CallResult): ToolOutput {
     images: [...saved],
     ...(links.length === 0 ? {} : { image_urls: links }),
     ...(input.seed === undefined ? {} : { seed: input.seed }),
-    ...(warnings.length === 0 ? {} : { warnings }),
   };
+  return withWarnings(output, [fewer, fallbackNotice ?? ""]);
 }
 
-function warningsOf({ input, generation, outcomes, saved, inline, fallbackNotice }: CallResult): string[] {
-  const leftOut = input.return_images ? saved.slice(inline.length) : [];
-  return [
-    ignoredKeys(input),
-    outcomes.length >= input.n
-      ? ""
-      : `MiniMax returned ${outcomes.length} of the ${plural(input.n, "image")} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`,
-    leftOut.length === 0
-      ? ""
-      : `${plural(leftOut.length, "saved image")} not shown inline (${INLINE_MAX_BYTES / 1000} kB limit, or the file could not be read back): ${leftOut.map(({ path }) => path).join(", ")}`,
-    fallbackNotice ?? "",
-  ].filter((warning) => warning !== "");
+function withWarnings(output: ToolOutput, lines: readonly string[]): ToolOutput {
+  const warnings = lines.filter((line) => line !== "");
+  return warnings.length === 0 ? output : { ...output, warnings };
+}
+
+function notShownInline(leftOut: readonly SavedImage[]): string {
+  if (leftOut.length === 0) return "";
+  return `${plural(leftOut.length, "saved image")} not shown inline (${INLINE_MAX_BYTES / 1000} kB limit, or the file could not be read back): ${leftOut.map(({ path }) => path).join(", ")}`;
 }
 
 function ignoredKeys(input: ToolInput): string {
@@ -98,11 +109,15 @@ function describe(output: ToolOutput): string {
     ),
     ...(output.failures ?? []).map(({ index, error }) => `Image ${index} was not saved: ${error}`),
     ...(output.image_urls ?? []).map((url, position) => `Link ${position + 1} (expires in 24 h): ${url}`),
-    ...(output.warnings ?? []).map((warning) => `Warning: ${warning}`),
+    ...(output.warnings ?? []).map(describeWarning),
     output.seed === undefined ? "" : `Seed: ${output.seed}`,
     `MiniMax counts: ${output.metadata.success_count} succeeded, ${output.metadata.failed_count} failed.`,
     output.id === undefined ? "" : `Request id: ${output.id}`,
   ]
     .filter((line) => line !== "")
     .join("\n");
+}
+
+function describeWarning(warning: string): string {
+  return `Warning: ${warning}`;
 }

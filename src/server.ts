@@ -2,14 +2,16 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import type { CallToolResult, ServerNotification, ServerRequest } from "@modelcontextprotocol/sdk/types.js";
 import { name, version } from "../package.json";
-import { PROGRESS_INTERVAL_MS, TOOL_NAME } from "./constants.ts";
+import { type Answer, CallRegistry } from "./calls/call-registry.ts";
+import { INLINE_MAX_BYTES, PROGRESS_INTERVAL_MS, TOOL_NAME } from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
 import { type Dependencies, generateAndSave } from "./generate.ts";
-import { toErrorResult, toResult } from "./result.ts";
-import { type ToolInput, toolInputSchema, toolOutputSchema } from "./schemas.ts";
+import { toErrorResult, toOutput, toResult } from "./result.ts";
+import { type ToolInput, toolInputSchema, type ToolOutput, toolOutputSchema } from "./schemas.ts";
 import { messageOf } from "./text.ts";
-import { startCall } from "./timing/call.ts";
+import type { Call } from "./timing/call.ts";
 import { Progress } from "./timing/progress.ts";
+import { readInlineImages } from "./utils/inline-images.ts";
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
@@ -24,15 +26,17 @@ export interface ImageServer {
   readonly mcp: McpServer;
   /** Resolves when no call is running any more. */
   readonly settled: () => Promise<void>;
+  /** Closes the connection, cancels every call, also those nobody waits for, and resolves when none is running. */
+  readonly close: () => Promise<void>;
 }
 
 const DESCRIPTION =
-  "Generate 1 to 9 images from a text prompt with MiniMax image-01 and save them as files. Costs money per image and takes 15 to 60 seconds. For several variants make one call with n, not several calls. Returns absolute file paths with pixel sizes.";
+  "Generate 1 to 9 images from a text prompt with MiniMax image-01 and save them as files. Costs money per image and takes 15 to 60 seconds. For several variants make one call with n, not several calls. Returns absolute file paths with pixel sizes. If a call times out, make exactly the same call again: it returns the images of the first one at no extra cost.";
 
 /** Builds the MCP server with its one tool. Nothing happens until it is connected. */
 export function createServer(options: ServerOptions): ImageServer {
   const mcp = new McpServer({ name, version }, { instructions: instructionsFor(options) });
-  const running = new Set<Promise<CallToolResult>>();
+  const calls = new CallRegistry(options.timing.clock, options.callBudgetMs);
   mcp.registerTool(
     TOOL_NAME,
     {
@@ -42,40 +46,54 @@ export function createServer(options: ServerOptions): ImageServer {
       outputSchema: toolOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
     },
-    async (input, extra) => {
-      const call = runCall(input, extra, options);
-      running.add(call);
-      try {
-        return await call;
-      } finally {
-        running.delete(call);
-      }
-    },
+    (input, extra) => runCall(input, extra, options, calls),
   );
   return {
     mcp,
-    settled: async () => {
-      await Promise.allSettled(running);
+    settled: () => calls.settled(),
+    close: async () => {
+      await mcp.close();
+      calls.cancelAll();
+      await calls.settled();
     },
   };
 }
 
-async function runCall(input: ToolInput, extra: Extra, options: ServerOptions): Promise<CallToolResult> {
+async function runCall(
+  input: ToolInput,
+  extra: Extra,
+  options: ServerOptions,
+  calls: CallRegistry,
+): Promise<CallToolResult> {
+  const { timing, log } = options;
   const send = progressSender(extra);
-  using progress = send === undefined ? undefined : new Progress(options.timing.clock, PROGRESS_INTERVAL_MS, send);
-  using call = startCall({
-    cancelSignal: extra.signal,
-    clock: options.timing.clock,
-    budgetMs: options.callBudgetMs,
-    onActivity: (activity) => progress?.enter(activity),
-  });
+  using progress = send === undefined ? undefined : new Progress(timing.clock, PROGRESS_INTERVAL_MS, send);
+  const work = (call: Call): Promise<ToolOutput> =>
+    loggingDefects(call.cancelSignal, log, async () => toOutput(await generateAndSave(input, options, call)));
+  const render = async ({ outcome, notices }: Answer): Promise<CallToolResult> => {
+    if ("error" in outcome) return toErrorResult(outcome.error, notices);
+    const inline = input.return_images ? await readInlineImages(outcome.value.images, INLINE_MAX_BYTES) : [];
+    return toResult(outcome.value, { input, inline, notices });
+  };
   try {
-    return toResult(await generateAndSave(input, options, call));
+    const waiter = { signal: extra.signal, onActivity: progress?.enter };
+    return await loggingDefects(extra.signal, log, () => calls.answer(input, waiter, work, render));
   } catch (error) {
-    if (!(error instanceof UserFacingError) && !extra.signal.aborted) {
-      options.log(`Unexpected error: ${messageOf(error)}`);
-    }
     return toErrorResult(error);
+  }
+}
+
+/** Passes on what `operation` comes to; a defect is logged, but not what comes after the abort. */
+async function loggingDefects<T>(
+  signal: AbortSignal,
+  log: (line: string) => void,
+  operation: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    if (!(error instanceof UserFacingError) && !signal.aborted) log(`Unexpected error: ${messageOf(error)}`);
+    throw error;
   }
 }
 
@@ -87,5 +105,5 @@ function progressSender(extra: Extra): ConstructorParameters<typeof Progress>[2]
 }
 
 function instructionsFor({ outputRoot }: ServerOptions): string {
-  return `Generates images with MiniMax (${TOOL_NAME}) and saves them as files in ${outputRoot.defaultDirectory}; output_dir may name another place inside ${outputRoot.base}. One call with n makes several images faster than several calls. Every call costs money and may take a minute. When an error says that images may have been billed, ask the user before calling again.`;
+  return `Generates images with MiniMax (${TOOL_NAME}) and saves them as files in ${outputRoot.defaultDirectory}; output_dir may name another place inside ${outputRoot.base}. One call with n makes several images faster than several calls. Every call costs money and may take a minute. If a call times out, make exactly the same call again, with every parameter unchanged: it waits for the first one and returns its images at no extra cost. When an error says that images may have been billed, ask the user before calling again.`;
 }

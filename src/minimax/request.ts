@@ -8,8 +8,15 @@ import { resolveReference } from "./references.ts";
  * @throws SubjectReferenceError when a reference may not be used
  */
 export async function toRequest(input: ToolInput, places: ReferencePlaces): Promise<GenerationRequest> {
+  const { subject_reference } = input;
+  if (subject_reference === undefined) return requestFields(input);
+  return { ...requestFields(input), subject_reference: await resolveAll(subject_reference, places) };
+}
+
+/** The request body without its references. */
+export function requestFields(input: ToolInput): GenerationRequest {
   const { model, prompt, aspect_ratio, width, height, response_format, n, prompt_optimizer } = input;
-  const { seed, style, aigc_watermark, subject_reference } = input;
+  const { seed, style, aigc_watermark } = input;
   return {
     model,
     prompt,
@@ -20,7 +27,6 @@ export async function toRequest(input: ToolInput, places: ReferencePlaces): Prom
     ...(seed === undefined ? {} : { seed }),
     ...(style === undefined ? {} : { style }),
     ...(aigc_watermark === undefined ? {} : { aigc_watermark }),
-    ...(subject_reference === undefined ? {} : { subject_reference: await resolveAll(subject_reference, places) }),
   };
 }
 

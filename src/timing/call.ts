@@ -26,6 +26,8 @@ export interface Call {
   readonly onSent: () => void;
   /** Whether a request of this call was sent, over all its attempts. */
   readonly hasSent: boolean;
+  /** Takes note that nothing was generated and that the call waits to retry. */
+  readonly onRetryWait: () => void;
 }
 
 /** Starts the budget of one call. Dispose of the call when it is over: that stops its timer. */
@@ -34,11 +36,15 @@ export function startCall({
   clock,
   budgetMs,
   onActivity,
+  onSent = () => undefined,
+  onRetryWait = () => undefined,
 }: {
   cancelSignal: AbortSignal;
   clock: Clock;
   budgetMs: number;
   onActivity: (activity: Activity) => void;
+  onSent?: () => void;
+  onRetryWait?: () => void;
 }): Call & Disposable {
   const controller = new LinkedAbortController(cancelSignal);
   const timer = new AbortController();
@@ -56,10 +62,12 @@ export function startCall({
     onActivity,
     onSent: () => {
       hasSent = true;
+      onSent();
     },
     get hasSent() {
       return hasSent;
     },
+    onRetryWait,
     [Symbol.dispose]: () => {
       timer.abort(NO_LONGER_NEEDED);
       controller[Symbol.dispose]();

@@ -135,7 +135,7 @@ export async function startServer({
     random,
     policy: DEFAULT_POLICY,
   };
-  const { mcp, settled } = createServer({
+  const { mcp, close } = createServer({
     client: new MiniMaxClient(STAND_IN_KEY, api.url, timing, new RateLimiter(clock, 0, 60_000)),
     timing,
     outputRoot: { base: directory.path, defaultDirectory: directory.path },
@@ -153,7 +153,7 @@ export async function startServer({
     generate: caller(client),
     async [Symbol.asyncDispose]() {
       await client.close();
-      await settled();
+      await close();
       await directory[Symbol.asyncDispose]();
     },
   };
