@@ -85,6 +85,7 @@ export default defineConfig(
   { files: ["src/client.ts"], rules: { "no-restricted-globals": "off" } },
   { files: ["src/utils/**"], rules: { "no-restricted-imports": "off" } },
   { files: ["src/index.ts", "src/cli/launch.ts"], rules: { "no-restricted-syntax": "off" } },
+  { files: ["src/view/page/copy-text.ts"], rules: { "@typescript-eslint/no-deprecated": "off" } },
   {
     files: ["scripts/**", "bench/**", "test/**", "stand-in/**", "**/*.test.ts"],
     rules: { "jsdoc/require-jsdoc": "off", "no-restricted-syntax": "off" },

@@ -1,9 +1,9 @@
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { bundleLauncher, bundleProxyClient, bundleServer } from "./build/bundle.ts";
+import { bundleLauncher, bundleProxyClient, bundleServer, bundleView } from "./build/bundle.ts";
 import { thirdPartyLicenses } from "./build/licenses.ts";
 
-const files = await Promise.all([bundleLauncher(), bundleServer(), bundleProxyClient()]);
+const files = await Promise.all([bundleLauncher(), bundleServer(), bundleProxyClient(), bundleView()]);
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist");
 for (const { fileName, code } of files) await writeFile(join("dist", fileName), code);

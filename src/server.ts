@@ -12,6 +12,7 @@ import { messageOf } from "./text.ts";
 import type { Call } from "./timing/call.ts";
 import { Progress } from "./timing/progress.ts";
 import { readInlineImages } from "./utils/inline-images.ts";
+import { offerView, VIEW_URI } from "./view/resources.ts";
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
@@ -35,7 +36,7 @@ const DESCRIPTION =
 
 /** Builds the MCP server with its one tool. Nothing happens until it is connected. */
 export function createServer(options: ServerOptions): ImageServer {
-  const mcp = new McpServer({ name, version }, { instructions: instructionsFor(options) });
+  const mcp = new McpServer({ name, version });
   const calls = new CallRegistry(options.timing.clock, options.callBudgetMs);
   mcp.registerTool(
     TOOL_NAME,
@@ -45,9 +46,15 @@ export function createServer(options: ServerOptions): ImageServer {
       inputSchema: toolInputSchema,
       outputSchema: toolOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+      _meta: { ui: { resourceUri: VIEW_URI } },
     },
     (input, extra) => runCall(input, extra, options, calls),
   );
+  offerView(mcp, instructionsFor(options), {
+    base: options.outputRoot.base,
+    directories: options.referenceDirectories,
+    homeDirectory: options.homeDirectory,
+  });
   return {
     mcp,
     settled: () => calls.settled(),

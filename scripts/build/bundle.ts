@@ -1,8 +1,11 @@
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "rolldown";
+import { assembleViewPage } from "./view-page.ts";
 
 const UNUSED_LIBRARY = fileURLToPath(new URL("unused-library.cjs", import.meta.url));
 const UNUSED_LIBRARIES = ["ajv", "ajv-formats", "zod/v3", "zod-to-json-schema"];
+
+const SERVER_PARTS = { "./proxy-client.ts": "./proxy.js", "./page.ts": "./view.js" };
 
 /** One file of the program. */
 export interface BuiltFile {
@@ -24,12 +27,23 @@ export function bundleLauncher(): Promise<BuiltFile> {
  * @param plugins - what is to be resolved otherwise; for tests
  */
 export function bundleServer(plugins: readonly Plugin[] = []): Promise<BuiltFile> {
-  return bundle("server.js", { input: "src/index.ts", beside: { "./proxy-client.ts": "./proxy.js" }, plugins });
+  return bundle("server.js", { input: "src/index.ts", beside: SERVER_PARTS, plugins });
 }
 
 /** The proxy client, which only a configured proxy loads. */
 export function bundleProxyClient(): Promise<BuiltFile> {
   return bundle("proxy.js", { input: "src/cli/proxy-client.ts", beside: {} });
+}
+
+/**
+ * The view, which only a client that shows it loads: the finished page, in the place of the module that assembles it.
+ */
+export async function bundleView(): Promise<BuiltFile> {
+  return {
+    fileName: "view.js",
+    code: `export const page = ${JSON.stringify(await assembleViewPage())};\n`,
+    sources: [],
+  };
 }
 
 /**

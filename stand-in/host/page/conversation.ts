@@ -1,0 +1,99 @@
+import {
+  AppBridge,
+  getToolUiResourceUri,
+  type McpUiHostContext,
+  McpUiResourceMetaSchema,
+  PostMessageTransport,
+} from "@modelcontextprotocol/ext-apps/app-bridge";
+import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { type CallToolResult, CallToolResultSchema, type Tool } from "@modelcontextprotocol/sdk/types.js";
+
+/** What the host grants to views. */
+export interface Grants {
+  /** Whether they may read the server's resources. */
+  readonly resources: boolean;
+  readonly clipboard: boolean;
+}
+
+/** One tool call in the conversation, with its view. */
+export class Turn {
+  readonly frame = document.createElement("iframe");
+  readonly #bridge: AppBridge;
+  readonly #initialized: Promise<unknown>;
+  readonly #cancellation = new AbortController();
+
+  constructor(
+    private readonly client: Client,
+    private readonly tool: Tool,
+    private readonly sandboxUrl: string,
+    private readonly grants: Grants,
+    hostContext: McpUiHostContext,
+  ) {
+    this.#bridge = new AppBridge(
+      client,
+      { name: "stand-in-host", version: "1.0.0" },
+      grants.resources ? { serverResources: {} } : {},
+      { hostContext },
+    );
+    this.#bridge.addEventListener("sizechange", ({ height }) => {
+      if (height !== undefined) this.frame.style.height = `${String(height)}px`;
+    });
+    this.#initialized = new Promise((resolve) => {
+      this.#bridge.addEventListener("initialized", resolve);
+    });
+    this.frame.title = "Result";
+    if (grants.clipboard) this.frame.allow = "clipboard-write";
+  }
+
+  /** Loads the view into the frame, which has to be in the document. */
+  async open(): Promise<void> {
+    const uri = getToolUiResourceUri(this.tool);
+    if (uri === undefined) throw new Error("The tool has no view.");
+    const [resource] = (await this.client.readResource({ uri })).contents;
+    if (resource === undefined || !("text" in resource)) throw new Error("The view is not text.");
+    const { permissions } = McpUiResourceMetaSchema.parse(resource._meta?.["ui"] ?? {});
+    this.#bridge.addEventListener("sandboxready", () => {
+      const granted = this.grants.clipboard && permissions !== undefined ? { permissions } : {};
+      void this.#bridge.sendSandboxResourceReady({ html: resource.text, ...granted });
+    });
+    const { contentWindow } = this.frame;
+    if (contentWindow === null) throw new Error("The frame is not in the document.");
+    await this.#bridge.connect(new PostMessageTransport(contentWindow, contentWindow));
+    this.frame.src = this.sandboxUrl;
+    await this.#initialized;
+  }
+
+  /** Calls the tool and hands its parameters and its result to the view. */
+  async call(parameters: Record<string, unknown>): Promise<CallToolResult> {
+    await this.#bridge.sendToolInput({ arguments: parameters });
+    const result = await this.client
+      .callTool({ name: this.tool.name, arguments: parameters }, CallToolResultSchema, {
+        timeout: 240_000,
+        signal: this.#cancellation.signal,
+      })
+      .then((answer) => CallToolResultSchema.parse(answer));
+    await this.#bridge.sendToolResult(result);
+    return result;
+  }
+
+  /** Hands a result to the view that was not asked for. */
+  async show(result: CallToolResult): Promise<void> {
+    await this.#bridge.sendToolResult(result);
+  }
+
+  /** Stops the call, as a person does who presses the client's stop button. */
+  async cancel(): Promise<void> {
+    this.#cancellation.abort("stopped by the person");
+    await this.#bridge.sendToolCancelled({ reason: "stopped by the person" });
+  }
+
+  /** Tells the view how the host looks from now on. */
+  restyle(context: McpUiHostContext): void {
+    this.#bridge.setHostContext(context);
+  }
+
+  /** Tells the view that it will be removed, and waits until it agrees. */
+  async end(): Promise<void> {
+    await this.#bridge.teardownResource({});
+  }
+}
