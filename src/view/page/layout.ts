@@ -1,5 +1,5 @@
 const ROW_HEIGHT_MAX = 512;
-const TILE_MIN = { width: 140, height: 190 };
+const TILE_MIN = { width: 140, height: 150 };
 const GRID_HEIGHT = { perWidth: 0.65, max: 380 };
 
 interface Row {
@@ -49,13 +49,15 @@ function rowsOf(ratios: readonly number[], count: number, width: number, gap: nu
   });
 }
 
+/** The lower the better: 0 for a grid of the height it should have, in even rows that fill its width, with no tiny image. */
 function cost(rows: readonly Row[], width: number): number {
   if (rows.length === 0) return Infinity;
-  const goal = Math.min(GRID_HEIGHT.max, GRID_HEIGHT.perWidth * width);
-  const offGoal = Math.abs(Math.log(sum(rows.map(({ height }) => height)) / goal));
+  const heights = rows.map(({ height }) => height);
+  const offGoal = Math.abs(Math.log(sum(heights) / Math.min(GRID_HEIGHT.max, GRID_HEIGHT.perWidth * width)));
   const tooSmall = Math.max(0, ...rows.map(({ ratios, height }) => Math.log(shortfall(Math.min(...ratios), height))));
+  const uneven = Math.log(Math.max(...heights) / Math.min(...heights));
   const unfilled = 1 - Math.min(...rows.map(({ filled }) => filled));
-  return offGoal + 2 * tooSmall + unfilled;
+  return offGoal + 2 * tooSmall + 1.5 * uneven + unfilled;
 }
 
 /** How many times larger a tile should be. */

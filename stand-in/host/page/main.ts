@@ -37,6 +37,9 @@ const controls = {
   show: async (result: CallToolResult) => (await begin("")).show(result),
   cancel: () => turn?.cancel(),
   end: () => turn?.end(),
+  clear: () => {
+    conversation.replaceChildren();
+  },
   setTheme: (name: string) => {
     root.style.colorScheme = name;
     turn?.restyle(hostContext(name, hasVariables));

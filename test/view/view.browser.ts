@@ -1,0 +1,300 @@
+import { readFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { FrameLocator, Locator } from "playwright-core";
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { deliver, fallSilent, refuse, succeed } from "../../stand-in/behaviours.ts";
+import { NO_BROWSER } from "../../stand-in/host/browser.ts";
+import { isWithoutBrowser, viewStage } from "./open-view.ts";
+
+const PROMPT = "a lighthouse at dawn";
+
+function shownImages(view: FrameLocator): Locator {
+  return view.locator(".frame[data-state=shown] img");
+}
+
+async function shownPaths(view: FrameLocator): Promise<string[]> {
+  await shownImages(view).first().waitFor();
+  const names = await view.locator(".name").all();
+  return Promise.all(names.map(async (name) => (await name.getAttribute("title")) ?? ""));
+}
+
+/** Real JPEGs of noise, about 300 kB each. */
+async function noise(count: number): Promise<Buffer[]> {
+  const image = sharp({
+    create: {
+      width: 600,
+      height: 600,
+      channels: 3,
+      background: "white",
+      noise: { type: "gaussian", mean: 128, sigma: 60 },
+    },
+  });
+  const jpeg = await image.jpeg({ quality: 90 }).toBuffer();
+  return Array.from({ length: count }, () => jpeg);
+}
+
+function isFocused(button: Locator): Promise<boolean> {
+  return button.evaluate((element) => element === element.ownerDocument.activeElement);
+}
+
+async function colourOf(text: Locator): Promise<string> {
+  return text.evaluate((element) => getComputedStyle(element).color);
+}
+
+describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (skipped: ${NO_BROWSER})` : ""}`, () => {
+  const stage = viewStage();
+
+  test("shows every image of the result, read from its file, with its prompt as the text for those who cannot see", async () => {
+    const { view, generate } = await stage().open();
+
+    await generate({ prompt: PROMPT, n: 4, aspect_ratio: "16:9" });
+
+    await shownImages(view).nth(3).waitFor();
+    const sources = await shownImages(view).all();
+    for (const [index, path] of (await shownPaths(view)).entries()) {
+      const file = await readFile(path, "base64");
+      expect(await sources[index]?.getAttribute("src")).toBe(`data:image/jpeg;base64,${file}`);
+      await view.getByRole("button", { name: `Image ${index + 1} of 4: ${PROMPT}`, exact: true }).waitFor();
+    }
+  });
+
+  test("shows nine images of 300 kB", async () => {
+    stage().api.plan(deliver(await noise(9)));
+    const { view, generate } = await stage().open("width=490");
+
+    await generate({ prompt: PROMPT, n: 9 });
+
+    await shownImages(view).nth(8).waitFor();
+  });
+
+  test("says name, pixel size and file size of each image", async () => {
+    const { view, generate } = await stage().open();
+
+    await generate({ prompt: PROMPT, aspect_ratio: "16:9", filename: "lighthouse" });
+
+    const [path = ""] = await shownPaths(view);
+    expect(await view.locator(".name").innerText()).toBe(basename(path));
+    const { size } = await stat(path);
+    expect(await view.locator(".size span").allInnerTexts()).toEqual(["1280 × 720", `${Math.round(size / 1000)} kB`]);
+  });
+
+  test("keeps a place of the right shape for each image while MiniMax works", async () => {
+    stage().api.plan(fallSilent());
+    const { view, generate } = await stage().open();
+
+    void generate({ prompt: PROMPT, n: 2, aspect_ratio: "16:9" }).catch(() => undefined);
+
+    await view.getByText("Generating 2 images…").waitFor();
+    const places = await view.locator(".frame").all();
+    expect(places).toHaveLength(2);
+    for (const place of places) {
+      const box = await place.boundingBox();
+      expect((box?.width ?? 0) / (box?.height ?? 1)).toBeCloseTo(16 / 9, 1);
+    }
+  });
+
+  test("enlarges an image in the flow by the keyboard alone, goes to the next, and comes back to it", async () => {
+    const { page, view, generate } = await stage().open();
+    await generate({ prompt: PROMPT, n: 3 });
+    await shownImages(view).nth(2).waitFor();
+    const small = await shownImages(view).first().boundingBox();
+
+    await view.getByRole("button", { name: `Image 1 of 3: ${PROMPT}` }).focus();
+    await page.keyboard.press("Enter");
+
+    const enlarged = view.getByRole("button", { name: `Image 1 of 3: ${PROMPT}`, expanded: true });
+    await enlarged.and(view.locator("[data-state=shown]")).waitFor();
+    expect((await enlarged.boundingBox())?.width).toBeGreaterThan(2 * (small?.width ?? 0));
+    expect(await isFocused(enlarged)).toBe(true);
+
+    await page.keyboard.press("ArrowRight");
+    await view.getByRole("button", { name: `Image 2 of 3: ${PROMPT}`, expanded: true }).waitFor();
+
+    await page.keyboard.press("Escape");
+    const back = view.getByRole("button", { name: `Image 2 of 3: ${PROMPT}`, expanded: false });
+    expect(await isFocused(back)).toBe(true);
+    expect(await view.getByRole("button", { expanded: true }).count()).toBe(0);
+  });
+
+  test("has the frame follow its content, so that nothing in it has to be scrolled", async () => {
+    const { page, view, generate } = await stage().open("width=490");
+    await generate({ prompt: PROMPT, n: 2, aspect_ratio: "9:16" });
+    await shownImages(view).nth(1).waitFor();
+    const fits = async (): Promise<boolean> => {
+      const height = await view.locator("html").evaluate((element) => element.getBoundingClientRect().height);
+      const frame = await page.locator("iframe").boundingBox();
+      return frame !== null && Math.abs(frame.height - height) <= 1;
+    };
+
+    await expect.poll(fits).toBe(true);
+    await view.getByRole("button", { name: `Image 2 of 2: ${PROMPT}` }).click();
+    await view.locator(".viewer [data-state=shown]").waitFor();
+    await expect.poll(fits).toBe(true);
+  });
+
+  test("copies the path of an image where the host grants the clipboard", async () => {
+    const { page, view, generate } = await stage().open();
+    await generate({ prompt: PROMPT, n: 2 });
+    const [, path = ""] = await shownPaths(view);
+
+    await view.getByRole("button", { name: `Copy path of ${basename(path)}` }).click();
+
+    await view.getByText("Copied", { exact: true }).waitFor();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(path);
+  });
+
+  test("copies the path of an image where the host does not grant the clipboard", async () => {
+    const { page, view, generate } = await stage().open("clipboard=off");
+    await generate({ prompt: PROMPT });
+    const [path = ""] = await shownPaths(view);
+
+    await view.getByRole("button", { name: "Copy path" }).click();
+
+    await view.getByText("Copied", { exact: true }).waitFor();
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(path);
+  });
+
+  test("shows the path, selected, where nothing can be copied", async () => {
+    const { view, generate } = await stage().open("clipboard=off", "document.execCommand = () => false");
+    await generate({ prompt: PROMPT });
+    const [path = ""] = await shownPaths(view);
+
+    await view.getByRole("button", { name: "Copy path" }).click();
+
+    const field = view.getByRole("textbox", { name: "Path" });
+    await field.waitFor();
+    expect(await field.inputValue()).toBe(path);
+    const selected = await field.evaluate((element) => element.ownerDocument.getSelection()?.toString());
+    expect(selected).toBe(path);
+  });
+
+  test("says what the result warns of, and which image could not be saved", async () => {
+    const [image = ""] = await noise(1);
+    stage().api.plan(deliver([image, "bm90IGFuIGltYWdl", image]));
+    const { view, generate } = await stage().open();
+
+    await generate({ prompt: PROMPT, n: 4, negative_prompt: "blurry" });
+
+    await shownImages(view).nth(1).waitFor();
+    const notes = await view.locator(".note").allInnerTexts();
+    expect(notes.join("\n")).toMatch(/^Image \d was not saved: .+JPEG, PNG or WebP/);
+    expect(notes.join("\n")).toContain("negative_prompt");
+  });
+
+  test("says what MiniMax withheld", async () => {
+    stage().api.plan(succeed({ withheld: 1 }));
+    const { view, generate } = await stage().open();
+
+    await generate({ prompt: PROMPT, n: 3 });
+
+    await shownImages(view).nth(1).waitFor();
+    expect(await view.locator(".note").innerText()).toContain("safety filter");
+  });
+
+  test("shows an error as text, with what to do", async () => {
+    stage().api.plan(refuse(1008));
+    const { view, generate } = await stage().open();
+
+    await generate({ prompt: PROMPT });
+
+    const alert = view.getByRole("alert");
+    await alert.waitFor();
+    expect(await alert.innerText()).toMatch(/insufficient balance[\s\S]+Recovery: Top up/);
+    expect(await view.locator("img").count()).toBe(0);
+  });
+
+  test("says that a call was cancelled", async () => {
+    stage().api.plan(fallSilent());
+    const { page, view, generate } = await stage().open();
+    void generate({ prompt: PROMPT }).catch(() => undefined);
+    await view.getByText("Generating the image…").waitFor();
+
+    await page.evaluate("host.cancel()");
+
+    await view.locator(".status", { hasText: "Cancelled" }).waitFor();
+  });
+
+  test("shows names, sizes and paths where the host does not let views read resources", async () => {
+    const { view, generate } = await stage().open("resources=off");
+
+    await generate({ prompt: PROMPT, n: 2, aspect_ratio: "16:9" });
+
+    await view.locator(".file").nth(1).waitFor();
+    for (const text of await view.locator(".file").allInnerTexts()) {
+      expect(text).toContain("1280 × 720");
+      expect(text).toContain(join(stage().outputDir, "a-lighthouse-at-dawn"));
+    }
+    expect(await view.locator("img").count()).toBe(0);
+  });
+
+  test("shows the images that the result carries where the host does not let views read resources", async () => {
+    const { view, generate } = await stage().open("resources=off");
+
+    await generate({ prompt: PROMPT, n: 2, return_images: true });
+
+    await shownImages(view).nth(1).waitFor();
+  });
+
+  test.each([
+    ["light", "rgb(20, 20, 19)"],
+    ["dark", "rgb(250, 249, 245)"],
+  ])("has the host's colours in a %s host, and changes with it", async (theme, colour) => {
+    const other = theme === "light" ? "dark" : "light";
+    const { page, view, generate } = await stage().open(`theme=${other}`);
+    await generate({ prompt: PROMPT });
+    await shownImages(view).first().waitFor();
+
+    await page.evaluate(`host.setTheme("${theme}")`);
+
+    await expect.poll(() => colourOf(view.locator(".name"))).toBe(colour);
+  });
+
+  test("has readable colours of its own in a dark host that gives none", async () => {
+    const { view, generate } = await stage().open("theme=dark&variables=off");
+    await generate({ prompt: PROMPT });
+    await shownImages(view).first().waitFor();
+
+    expect(await colourOf(view.locator(".name"))).toBe("rgb(236, 235, 232)");
+  });
+
+  test("keeps the place of an image that cannot be read, and never reads what is not the user's to show", async () => {
+    const { view, show } = await stage().open();
+    const image = { width: 1024, height: 1024, bytes: 5000, mime_type: "image/jpeg" };
+
+    await show({
+      content: [],
+      structuredContent: {
+        images: [join(stage().outputDir, "gone.jpeg"), "/etc/passwd"].map((path) => ({ ...image, path })),
+      },
+    });
+
+    await view.getByText("No preview").nth(1).waitFor();
+    expect(await view.locator(".frame[data-state=missing]").count()).toBe(2);
+  });
+
+  test("shows markup in a name, a warning or a text as text", async () => {
+    const markup = "<img src=x onerror=alert(1)>";
+    const { view, show } = await stage().open("resources=off");
+
+    await show({
+      content: [],
+      structuredContent: {
+        images: [{ path: `/images/${markup}`, width: 8, height: 8, bytes: 8, mime_type: "image/png" }],
+        warnings: [markup],
+      },
+    });
+
+    await view.locator(".file").waitFor();
+    expect(await view.locator(".note").innerText()).toBe(markup);
+    expect(await view.locator("img").count()).toBe(0);
+  });
+
+  test("agrees to be removed", async () => {
+    const { page, view, generate } = await stage().open();
+    await generate({ prompt: PROMPT });
+    await shownImages(view).first().waitFor();
+
+    await page.evaluate("host.end()");
+  });
+});
