@@ -79,6 +79,9 @@ function ask({ url }: { readonly url: string }, options: AskOptions = {}): Asked
       activities.push(text);
       options.onActivity?.(text);
     },
+    onSent: () => undefined,
+    hasSent: false,
+    onRetryWait: () => undefined,
   };
   const client = clientFor(url, clock, { limiter, apiKey, proxy });
   const outcome = client.generateImages({ ...REQUEST, ...request }, call);

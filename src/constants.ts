@@ -46,6 +46,12 @@ export const SEED_MAX = 4_294_967_295;
 /** Most subject references in one request. */
 export const REFERENCES_MAX = 5;
 
+/**
+ * Images of this many bytes or more are not handed to a view: in base64 and JSON a longer line is more than the 10 MiB
+ * that the MCP SDK's client takes, which then drops the connection.
+ */
+export const SHOWN_IMAGE_MAX_BYTES = 7_000_000;
+
 /** MiniMax refuses reference images of this many bytes or more. */
 export const REFERENCE_MAX_BYTES = 10_000_000;
 

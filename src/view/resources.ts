@@ -12,8 +12,9 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js";
 import { name, version } from "../../package.json";
+import { SHOWN_IMAGE_MAX_BYTES } from "../constants.ts";
 import { UserFacingError } from "../errors.ts";
-import { readAllowedImage, type ReferencePlaces } from "../utils/reference-file.ts";
+import { readLocalImage, type ReferencePlaces } from "../utils/reference-file.ts";
 
 /** The view that shows the images of a result. */
 export const VIEW_URI = "ui://minimax-image/images";
@@ -69,8 +70,8 @@ async function readImage(uri: string, places: ReferencePlaces): Promise<ReadReso
   const path = pathOf(uri);
   if (path === undefined) throw refused(`Expected ${IMAGE_URI_START} with a percent-encoded absolute path.`);
   try {
-    const { bytes, mimeType } = await readAllowedImage(path, "image", places);
-    return { contents: [{ uri, mimeType, blob: Buffer.from(bytes).toString("base64") }] };
+    const { bytes, header } = await readLocalImage(path, "image", places, SHOWN_IMAGE_MAX_BYTES);
+    return { contents: [{ uri, mimeType: header.mimeType, blob: Buffer.from(bytes).toString("base64") }] };
   } catch (error) {
     throw refused(error instanceof UserFacingError ? error.message : "The image cannot be read.");
   }
