@@ -1,4 +1,4 @@
-import { delimiter, resolve } from "node:path";
+import { delimiter, isAbsolute, resolve } from "node:path";
 import { z } from "zod";
 import type { Proxies } from "./cli/proxy.ts";
 import {
@@ -29,10 +29,10 @@ export interface Config {
   readonly proxies: Proxies | undefined;
 }
 
-/** What relative and `~` paths are resolved against. */
+/** What relative and `~` paths are resolved against. Absolute; undefined where the system knows none. */
 export interface Directories {
-  readonly workingDirectory: string;
-  readonly homeDirectory: string;
+  readonly workingDirectory: string | undefined;
+  readonly homeDirectory: string | undefined;
 }
 
 const UNFILLED_SETTING = /^\$\{[^}]*\}$/;
@@ -140,30 +140,55 @@ export const VARIABLES: readonly Variable[] = Object.entries(environmentSchema.s
  * @throws ConfigurationError that names every bad variable, a line each; it never holds the key
  */
 export function parseConfig(environment: NodeJS.ProcessEnv, directories: Directories): Config {
-  const parsed = environmentSchema.safeParse({ ...filledIn(environment), ...lowerCaseProxies(environment) });
-  if (!parsed.success) {
+  const given = filledIn(environment);
+  const parsed = environmentSchema.safeParse({ ...given, ...lowerCaseProxies(environment) });
+  const problems = parsed.error?.issues.map(({ message }) => message) ?? [];
+  const absolute = (variable: string, names: readonly string[]): readonly string[] =>
+    absolutePaths(names, directories, (problem) => problems.push(`${variable} ${problem}`));
+  const outputDirectories = absolute("MINIMAX_OUTPUT_DIR", [given["MINIMAX_OUTPUT_DIR"] ?? ""]);
+  const referenceDirectories = absolute(
+    "MINIMAX_REFERENCE_DIRS",
+    (given["MINIMAX_REFERENCE_DIRS"] ?? "").split(delimiter),
+  );
+  if (!parsed.success || problems.length > 0) {
     throw new ConfigurationError(
-      ["The server cannot start:", ...parsed.error.issues.map(({ message }) => `- ${message}.`)].join("\n"),
+      ["The server cannot start:", ...problems.map((problem) => `- ${problem}.`)].join("\n"),
     );
   }
   const variables = parsed.data;
   return {
     apiKey: variables.MINIMAX_API_KEY,
     apiHost: variables.MINIMAX_API_HOST,
-    outputDirectory: absolute([variables.MINIMAX_OUTPUT_DIR], directories)[0],
+    outputDirectory: outputDirectories[0],
     callBudgetMs: variables.MINIMAX_TIMEOUT_MS,
     requestsPerMinute: variables.MINIMAX_RPM,
-    referenceDirectories: absolute(variables.MINIMAX_REFERENCE_DIRS.split(delimiter), directories),
+    referenceDirectories,
     proxies: proxiesOf(variables),
   };
 }
 
-/** The directories by their absolute paths; blank names are left out. */
-function absolute(names: readonly string[], { workingDirectory, homeDirectory }: Directories): readonly string[] {
+/** The directories by their absolute paths; blank names are left out, and so are those that bring a problem. */
+function absolutePaths(
+  names: readonly string[],
+  { workingDirectory, homeDirectory }: Directories,
+  onProblem: (problem: string) => void,
+): readonly string[] {
   return names
     .map((name) => name.trim())
     .filter((name) => name !== "")
-    .map((name) => resolve(workingDirectory, expandHome(name, homeDirectory)));
+    .flatMap((name) => {
+      const expanded = expandHome(name, homeDirectory);
+      if (expanded === undefined) {
+        onProblem("begins with ~, and this user has no home directory: give an absolute path");
+      } else if (isAbsolute(expanded)) {
+        return resolve(expanded);
+      } else if (workingDirectory === undefined) {
+        onProblem("is relative, and the working directory has been deleted: give an absolute path");
+      } else {
+        return resolve(workingDirectory, expanded);
+      }
+      return [];
+    });
 }
 
 /**

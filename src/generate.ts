@@ -18,7 +18,8 @@ export interface Dependencies {
   readonly client: MiniMaxClient;
   readonly timing: Timing;
   readonly outputRoot: OutputRoot;
-  readonly homeDirectory: string;
+  /** Absolute; undefined when the user has none. */
+  readonly homeDirectory: string | undefined;
   /** Where local reference images may be read, in addition to the base; absolute. */
   readonly referenceDirectories: readonly string[];
   /** Takes one line for the log. */

@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
 import process from "node:process";
 import type { Writable } from "node:stream";
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
@@ -19,6 +19,7 @@ import { systemClock } from "./timing/clock.ts";
 import { RateLimiter } from "./timing/rate-limiter.ts";
 import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 import { chooseOutputRoot } from "./utils/output-root.ts";
+import { firstKnownDirectory } from "./utils/paths.ts";
 
 const WINDOWS_DIRECTORIES = ["SystemRoot", "ProgramFiles", "ProgramFiles(x86)"];
 const CLEAN_UP_MS = 400;
@@ -47,7 +48,10 @@ function print(stream: Writable, text: string, code: 0 | 1 | 2): void {
 
 /** Validates the environment and builds what the server works with. */
 async function prepare() {
-  const directories = { workingDirectory: process.cwd(), homeDirectory: homedir() };
+  const directories = {
+    workingDirectory: firstKnownDirectory([() => process.cwd()]),
+    homeDirectory: firstKnownDirectory([homedir, () => userInfo().homedir]),
+  };
   const config = parseConfig(process.env, directories);
   const outputRoot = await chooseOutputRoot({
     ...directories,
@@ -88,7 +92,11 @@ async function serve(parts: Awaited<ReturnType<typeof prepare>>): Promise<void> 
     log(`Protocol error: ${messageOf(error)}`);
   };
 
-  const stdin = process.stdin.pipe(bufferLines(LINE_MAX_BYTES));
+  const stdin = process.stdin.pipe(
+    bufferLines(LINE_MAX_BYTES, () => {
+      log(`Protocol error: a message of more than ${LINE_MAX_BYTES / 1_000_000} MB was dropped`);
+    }),
+  );
   await mcp.connect(new StdioServerTransport(stdin, process.stdout, { maxBufferSize: LINE_MAX_BYTES }));
   log("MiniMax Image MCP server running on stdio");
 }

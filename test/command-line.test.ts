@@ -56,7 +56,6 @@ describe("without a key and without leaving a file,", () => {
   test.each([
     ["an unknown flag", ["--frobnicate"], "--frobnicate"],
     ["an unknown letter", ["-x"], "-x"],
-    ["a word", ["serve"], "serve"],
     ["an unknown flag beside a known one", ["--help", "--frobnicate"], "--frobnicate"],
     ["a flag with a value it does not take", ["--check=yes"], "--check=…"],
   ])("%s is named on stderr and ends with 2", async (_, args, word) => {
@@ -69,6 +68,24 @@ describe("without a key and without leaving a file,", () => {
     expect(stderr).toContain(`: ${word}.`);
     expect(stderr).toContain("--help");
     expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test.each([
+    ["after a long option", ["--api-key", "sk-api-SECRET1"], ": --api-key."],
+    ["in a long option", ["--api-key=sk-api-SECRET1"], ": --api-key=…."],
+    ["after a letter", ["-k", "sk-api-SECRET1"], ": -k."],
+    ["glued to a letter", ["-kSECRET1"], ": -k."],
+    ["alone", ["sk-api-SECRET1"], "Unknown argument."],
+    ["after --check", ["--check", "sk-api-SECRET1"], "Unknown argument."],
+    ["after --", ["--", "sk-api-SECRET1"], "Unknown argument."],
+  ])("a value %s is not repeated on stderr", async (_, args, words) => {
+    await using directory = await temporaryDirectory();
+
+    const { code, stdout, stderr } = await runIn(directory.path, args);
+
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(words);
+    expect(stderr).not.toMatch(/SECRET|sk-/);
   });
 
   test("--check says how to set the key and ends with 1", async () => {

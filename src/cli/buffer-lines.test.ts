@@ -1,30 +1,27 @@
+import { once } from "node:events";
 import { finished } from "node:stream/promises";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { bufferLines } from "./buffer-lines.ts";
 
 const AMPLE = 1_000_000;
 
 interface Passed {
-  readonly pieces: readonly Buffer[];
-  readonly bytes: Buffer;
+  readonly pieces: readonly string[];
+  readonly dropped: number;
 }
 
-async function pass(chunks: readonly Uint8Array[], maxBytes: number): Promise<Passed> {
-  const lines = bufferLines(maxBytes);
-  const pieces: Buffer[] = [];
-  lines.on("data", (piece: Buffer) => pieces.push(piece));
+async function pass(chunks: readonly (string | Uint8Array)[], maxBytes = AMPLE): Promise<Passed> {
+  const pieces: string[] = [];
+  let dropped = 0;
+  const lines = bufferLines(maxBytes, () => {
+    dropped += 1;
+  });
+  lines.on("data", (piece: Buffer) => pieces.push(piece.toString("latin1")));
   for (const chunk of chunks) lines.write(chunk);
   lines.end();
   await finished(lines);
-  return { pieces, bytes: Buffer.concat(pieces) };
-}
-
-function textsOf(chunks: readonly string[], maxBytes = AMPLE): Promise<string[]> {
-  return pass(
-    chunks.map((chunk) => Buffer.from(chunk)),
-    maxBytes,
-  ).then(({ pieces }) => pieces.map(String));
+  return { pieces, dropped };
 }
 
 const chunked = fc.array(
@@ -35,100 +32,74 @@ const chunked = fc.array(
   { maxLength: 20 },
 );
 
-describe("bytes", () => {
-  test("are the same behind it as before it, whatever the chunks, up to the last complete line", async () => {
-    await fc.assert(
-      fc.asyncProperty(chunked, async (chunks) => {
-        const input = Buffer.from(chunks.flat());
+test("whatever the chunks, exactly the whole lines that are not too long come through, each in one piece", async () => {
+  await fc.assert(
+    fc.asyncProperty(chunked, fc.integer({ min: 1, max: 30 }), async (chunks, maxBytes) => {
+      const whole =
+        Buffer.from(chunks.flat())
+          .toString("latin1")
+          .match(/[^\n]*\n/g) ?? [];
+      const fitting = whole.filter((line) => line.length <= maxBytes);
 
-        const { bytes } = await pass(
-          chunks.map((chunk) => Uint8Array.from(chunk)),
-          AMPLE,
-        );
+      const { pieces, dropped } = await pass(
+        chunks.map((chunk) => Uint8Array.from(chunk)),
+        maxBytes,
+      );
 
-        expect(bytes).toEqual(input.subarray(0, bytes.length));
-        expect(bytes.length).toBeGreaterThanOrEqual(input.lastIndexOf(0x0a) + 1);
-      }),
-    );
-  });
+      expect(pieces).toEqual(fitting);
+      expect(dropped).toBeGreaterThanOrEqual(whole.length - fitting.length);
+    }),
+  );
+});
 
-  test("are all there when the last line is complete, also where lines are longer than allowed", async () => {
-    await fc.assert(
-      fc.asyncProperty(chunked, fc.nat({ max: 30 }), async (chunks, maxBytes) => {
-        const ended = [...chunks, [0x0a]];
+test("a line is passed on as soon as its line feed has come, and not before", () => {
+  const lines = bufferLines(AMPLE, () => undefined);
 
-        const { bytes } = await pass(
-          ended.map((chunk) => Uint8Array.from(chunk)),
-          maxBytes,
-        );
+  for (const chunk of ["{", '"a"', ":1}"]) lines.write(chunk);
+  expect(lines.read()).toBeNull();
 
-        expect(bytes).toEqual(Buffer.from(ended.flat()));
-      }),
-    );
-  });
+  lines.write("\n");
+  expect(String(lines.read())).toBe('{"a":1}\n');
+});
 
-  test("of a character that is cut in two are put together again", async () => {
-    const [first, second, third] = [...Buffer.from("€")];
-
-    const { bytes } = await pass([Uint8Array.of(first ?? 0), Uint8Array.of(second ?? 0, third ?? 0, 0x0a)], AMPLE);
-
-    expect(bytes.toString()).toBe("€\n");
+test("a line that is too long is dropped, said once, and those around it come through", async () => {
+  expect(await pass(["a\n12345", "67890", "12345\nb\n", "c", "\n"], 10)).toEqual({
+    pieces: ["a\n", "b\n", "c\n"],
+    dropped: 1,
   });
 });
 
-describe("a line", () => {
-  test("is passed on in one piece, however many chunks it came in", async () => {
-    expect(await textsOf(["{", '"a"', ":", "1}", "\n"])).toEqual(['{"a":1}\n']);
-  });
-
-  test("is not passed on before its line feed has come", () => {
-    const lines = bufferLines(AMPLE);
-
-    for (const chunk of ["{", '"a"', ":1}"]) lines.write(chunk);
-    expect(lines.read()).toBeNull();
-
-    lines.write("\n");
-    expect(String(lines.read())).toBe('{"a":1}\n');
-  });
-
-  test("is passed on at once with the others of its chunk", async () => {
-    expect(await textsOf(["a\nb\nc\n", "d\n"])).toEqual(["a\nb\nc\n", "d\n"]);
-  });
-
-  test("that begins behind another is completed by what comes later", async () => {
-    expect((await textsOf(["a\nb", "b", "b\n"])).join("")).toBe("a\nbbb\n");
-  });
-
-  test("that is exactly as long as allowed is still held until its line feed comes", async () => {
-    expect(await textsOf(["12345", "67890", "\n"], 10)).toEqual(["1234567890\n"]);
-  });
-
-  test("that is longer is passed on, for the reader to refuse", () => {
-    const lines = bufferLines(10);
-
-    lines.write("12345");
-    lines.write("67890");
-    expect(lines.read()).toBeNull();
-
-    lines.write("1");
-    expect(String(lines.read())).toBe("12345678901");
-  });
-
-  test("is measured alone: those before it do not count", async () => {
-    expect(await textsOf(["12345678\n", "12345", "678\n"], 10)).toEqual(["12345678\n", "12345678\n"]);
-  });
-
-  test("after one that was too long is held again until it is complete", async () => {
-    expect(await textsOf(["12345678901", "2", "3\n", "a", "b\n"], 10)).toEqual(["12345678901", "23\n", "ab\n"]);
-  });
+test("a line that is too long is dropped also when it comes in one chunk with others", async () => {
+  expect(await pass(["a\n12345678901\nb\n"], 10)).toEqual({ pieces: ["a\n", "b\n"], dropped: 1 });
 });
 
-describe("the end of the stream", () => {
-  test("comes through, and a line without its line feed does not", async () => {
-    expect(await textsOf(["a\n", "half a l", "ine"])).toEqual(["a\n"]);
-  });
+test("a line of exactly the limit comes through, and one byte more does not", async () => {
+  expect(await pass(["123456789\n", "1234567890\n"], 10)).toEqual({ pieces: ["123456789\n"], dropped: 1 });
+});
 
-  test("comes through when there was nothing at all", async () => {
-    expect(await textsOf([])).toEqual([]);
-  });
+test("each line that is too long is said", async () => {
+  expect(await pass(["x".repeat(20), "\n", "y".repeat(20), "\nz\n"], 10)).toEqual({ pieces: ["z\n"], dropped: 2 });
+});
+
+test("the end of the input comes through behind a huge line without an end", async () => {
+  expect(await pass(["a\n", "x".repeat(20), "x".repeat(20)], 10)).toEqual({ pieces: ["a\n"], dropped: 1 });
+});
+
+test("the end of the input comes through, and a line without its line feed does not", async () => {
+  expect(await pass(["a\n", "half a l", "ine"])).toEqual({ pieces: ["a\n"], dropped: 0 });
+  expect(await pass([])).toEqual({ pieces: [], dropped: 0 });
+});
+
+test("a line in hundreds of thousands of pieces is held in little more than its own bytes", async () => {
+  const count = 300_000;
+  const lines = bufferLines(AMPLE, () => undefined);
+  const before = process.memoryUsage();
+  for (let index = 0; index < count; index++) {
+    if (!lines.write("x")) await once(lines, "drain");
+  }
+  const after = process.memoryUsage();
+
+  lines.end("\n");
+  expect(String(lines.read())).toBe(`${"x".repeat(count)}\n`);
+  expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(20_000_000);
 });

@@ -1,5 +1,4 @@
 import { parseArgs } from "node:util";
-import { truncate } from "../text.ts";
 
 /** What the command line asks for. */
 export type Command =
@@ -12,11 +11,13 @@ const OPTIONS = {
 } as const;
 
 const KNOWN: ReadonlySet<string> = new Set(["--help", "-h", "--version", "-v", "--check"]);
-const QUOTED_CHARACTERS = 80;
+const LONG_OPTION = /^(--[a-z][a-z_-]{0,23})(=.*)?$/is;
+const SHORT_OPTION = /^-[hv]*([a-z])/i;
+const NAMED_AT_MOST = 3;
 
 /**
- * Reads the arguments after the script's name. Without any, it is to serve. A refusal names unknown arguments without
- * their values, which may be secrets.
+ * Reads the arguments after the script's name. Without any, it is to serve. A refusal names unknown options and nothing
+ * else: whatever does not look like an option's name may be a secret, wherever it stands.
  */
 export function parseCommandLine(args: readonly string[]): Command {
   try {
@@ -25,10 +26,19 @@ export function parseCommandLine(args: readonly string[]): Command {
     if (values.version === true) return { kind: "version" };
     return { kind: values.check === true ? "check" : "serve" };
   } catch {
-    const unknown = args.filter((argument) => !KNOWN.has(argument)).map((argument) => argument.replace(/=.*/s, "=…"));
+    const unknown = new Set(args.filter((argument) => !KNOWN.has(argument)).flatMap((argument) => nameOf(argument)));
+    const names = [...unknown].slice(0, NAMED_AT_MOST).join(" ");
     return {
       kind: "refuse",
-      message: `Unknown argument: ${truncate(unknown.join(" "), QUOTED_CHARACTERS)}. Run "minimax-image-mcp --help" for usage.`,
+      message: `Unknown argument${names === "" ? "" : `: ${names}`}. Run "minimax-image-mcp --help" for usage.`,
     };
   }
+}
+
+/** The name of an option, without its value; nothing of any other argument. */
+function nameOf(argument: string): string[] {
+  const [, long, value] = LONG_OPTION.exec(argument) ?? [];
+  if (long !== undefined) return [value === undefined ? long : `${long}=…`];
+  const [, letter] = SHORT_OPTION.exec(argument) ?? [];
+  return letter === undefined ? [] : [`-${letter}`];
 }

@@ -1,4 +1,4 @@
-import { link, open, rename, rm } from "node:fs/promises";
+import { link, lstat, open, rename, rm } from "node:fs/promises";
 import { systemCode } from "../text.ts";
 
 const NO_HARD_LINKS: ReadonlySet<string> = new Set([
@@ -30,6 +30,14 @@ export async function claimName(temporary: string, path: string, makeLink: typeo
     if (systemCode(error) === "EEXIST") return false;
     throw error;
   }
+}
+
+/** Whether something of that name is seen; nothing is followed. Only claiming the name proves that it is free. */
+export async function isNameTaken(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function reserveAndReplace(temporary: string, path: string): Promise<void> {

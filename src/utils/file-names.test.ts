@@ -2,8 +2,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { anyText } from "../../test/support/any-text.ts";
 import { codePoints } from "../text.ts";
-import { numberedNames, promptNames, slugOf, uniqueBaseName } from "./file-names.ts";
+import { type IsTaken, type NameSequence, numberedNames, promptNames, slugOf, uniqueBaseName } from "./file-names.ts";
 
+const allFree: IsTaken = () => Promise.resolve(false);
+const takenUpTo =
+  (last: number): IsTaken =>
+  (baseName) =>
+    Promise.resolve(Number(baseName.replace("hero-", "")) <= last);
 const bytesIn = (text: string): number => Buffer.byteLength(text);
 
 describe("a slug keeps the words of the prompt", () => {
@@ -155,39 +160,82 @@ describe("uniqueBaseName", () => {
 describe("names made of the prompt", () => {
   test("carry slug, time and index, and are different each time", () => {
     const nextBaseName = promptNames("A red fox!", 1_700_000_000_123)(2);
-    const stems = [nextBaseName(), nextBaseName(), nextBaseName()];
+    const baseNames = [nextBaseName(allFree), nextBaseName(allFree), nextBaseName(allFree)];
 
-    for (const stem of stems) expect(stem).toMatch(/^A-red-fox-1700000000123-2-[0-9a-f]{8}$/);
-    expect(new Set(stems).size).toBe(3);
+    for (const baseName of baseNames) expect(baseName).toMatch(/^A-red-fox-1700000000123-2-[0-9a-f]{8}$/);
+    expect(new Set(baseNames).size).toBe(3);
   });
 });
 
 describe("names that were asked for", () => {
-  const nextNameOf = (nextBaseName: () => string, count: number): string[] =>
-    Array.from({ length: count }, () => nextBaseName());
+  const inTurn = async (nextBaseName: ReturnType<NameSequence>, count: number): Promise<string[]> => {
+    const baseNames: string[] = [];
+    while (baseNames.length < count) baseNames.push(await nextBaseName(allFree));
+    return baseNames;
+  };
 
-  test("are plain for one image, and numbered from 2 when they are taken", () => {
-    expect(nextNameOf(numberedNames("hero", 1)(1), 4)).toEqual(["hero", "hero-2", "hero-3", "hero-4"]);
+  test("are plain for one image, and numbered from 2 when they are taken", async () => {
+    expect(await inTurn(numberedNames("hero", 1)(1), 4)).toEqual(["hero", "hero-2", "hero-3", "hero-4"]);
   });
 
-  test("are numbered by the images when there are several", () => {
-    const stems = numberedNames("hero", 3);
+  test("are numbered by the images when there are several", async () => {
+    const names = numberedNames("hero", 3);
 
-    expect([1, 2, 3].map((index) => stems(index)())).toEqual(["hero-1", "hero-2", "hero-3"]);
+    expect(await Promise.all([1, 2, 3].map(async (index) => names(index)(allFree)))).toEqual([
+      "hero-1",
+      "hero-2",
+      "hero-3",
+    ]);
   });
 
-  test("go on after the last image's number where one is taken", () => {
-    const second = numberedNames("hero", 3)(2);
-
-    expect(nextNameOf(second, 3)).toEqual(["hero-2", "hero-4", "hero-5"]);
+  test("go on after the last image's number where one is taken", async () => {
+    expect(await inTurn(numberedNames("hero", 3)(2), 3)).toEqual(["hero-2", "hero-4", "hero-5"]);
   });
 
-  test("are never proposed twice, whatever order the images are saved in", () => {
-    const stems = numberedNames("hero", 3);
-    const nextStems = [stems(3), stems(1), stems(2)];
-    const proposed = [0, 1, 2].flatMap(() => nextStems.map((nextBaseName) => nextBaseName()));
+  test("are never proposed twice, although the images look for theirs at the same time", async () => {
+    const names = numberedNames("hero", 3);
+    const sequences = [names(3), names(1), names(2)];
+    const proposed: string[] = [];
+    for (let round = 0; round < 3; round++) {
+      proposed.push(...(await Promise.all(sequences.map(async (nextBaseName) => nextBaseName(takenUpTo(1000))))));
+    }
 
     expect(new Set(proposed).size).toBe(9);
+  });
+
+  test.each([2, 3, 5, 100, 59_999, 60_000, 65_537, 1_000_000])(
+    "that are taken up to %i go on with the next, which is found in few looks",
+    async (last) => {
+      let looks = 0;
+      const isTaken: IsTaken = (baseName) => {
+        looks += 1;
+        return takenUpTo(last)(baseName);
+      };
+      const nextBaseName = numberedNames("hero", 1)(1);
+      await nextBaseName(isTaken);
+
+      expect(await nextBaseName(isTaken)).toBe(`hero-${last + 1}`);
+      expect(looks).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(last)) + 1);
+    },
+  );
+
+  test("that are taken with gaps go on in a gap or behind them all, never on one that is taken", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(fc.integer({ min: 2, max: 60 })), async (numbers) => {
+        const taken = new Set(numbers.map((number) => `hero-${number}`));
+        const nextBaseName = numberedNames("hero", 1)(1);
+        await nextBaseName(allFree);
+
+        expect(taken).not.toContain(await nextBaseName((baseName) => Promise.resolve(taken.has(baseName))));
+      }),
+    );
+  });
+
+  test("stop being looked for when the look fails", async () => {
+    const nextBaseName = numberedNames("hero", 1)(1);
+    await nextBaseName(allFree);
+
+    await expect(nextBaseName(() => Promise.reject(new Error("cancelled")))).rejects.toThrow("cancelled");
   });
 
   test.each([
@@ -199,7 +247,7 @@ describe("names that were asked for", () => {
     ["v1.2", "v1.2"],
     ["jpeg", "jpeg"],
     ["hero.png.jpeg", "hero.png"],
-  ])("lose an image ending, because the bytes decide it: %s gives %s", (filename, stem) => {
-    expect(numberedNames(filename, 1)(1)()).toBe(stem);
+  ])("lose an image extension, because the bytes decide it: %s gives %s", async (filename, baseName) => {
+    expect(await numberedNames(filename, 1)(1)(allFree)).toBe(baseName);
   });
 });

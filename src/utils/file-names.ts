@@ -30,11 +30,16 @@ function cut(text: string): string {
   return fitting;
 }
 
+/** Whether a file of this base name exists. */
+export type IsTaken = (baseName: string) => Promise<boolean>;
+
 /**
- * Gives the stems to try for the image with this index, counted from 1; each call of the inner function gives the next
- * one.
+ * Gives the base names to try for the image with this index, counted from 1; each call of the inner function gives the
+ * next one.
+ *
+ * @throws (the inner function) what `isTaken` throws
  */
-export type NameSequence = (index: number) => () => string;
+export type NameSequence = (index: number) => (isTaken: IsTaken) => string | Promise<string>;
 
 /** Names made of the prompt: `<slug>-<unix ms>-<index>-<8 hex>`. */
 export function promptNames(prompt: string, unixMs: number): NameSequence {
@@ -53,13 +58,37 @@ export function numberedNames(filename: string, count: number): NameSequence {
   let next = count + 1;
   return (index) => {
     let isFirst = true;
-    return () => {
-      const number = isFirst ? index : next++;
-      const isPlain = isFirst && count === 1;
-      isFirst = false;
-      return isPlain ? baseName : `${baseName}-${number}`;
+    return async (isTaken) => {
+      if (isFirst) {
+        isFirst = false;
+        return count === 1 ? baseName : `${baseName}-${index}`;
+      }
+      const free = await firstFree(next, (number) => isTaken(`${baseName}-${number}`));
+      const number = Math.max(free, next);
+      next = number + 1;
+      return `${baseName}-${number}`;
     };
   };
+}
+
+/**
+ * The first number from `start` on that is free, where the taken ones follow one another; where they have gaps, the
+ * first of one of the gaps. Looks in steps that double, then halves the last one: 32 looks among 60,000 names.
+ */
+async function firstFree(start: number, isTaken: (number: number) => Promise<boolean>): Promise<number> {
+  let taken = start - 1;
+  let step = 1;
+  while (await isTaken(taken + step)) {
+    taken += step;
+    step *= 2;
+  }
+  let free = taken + step;
+  while (free - taken > 1) {
+    const middle = Math.floor((taken + free) / 2);
+    if (await isTaken(middle)) taken = middle;
+    else free = middle;
+  }
+  return free;
 }
 
 /** `<slug>-<unix ms>-<index>-<8 hex>`, without the extension; different each time. `index` counts from 1. */

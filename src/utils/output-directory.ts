@@ -20,12 +20,19 @@ import { removeFile, temporaryPath } from "./temporary-file.ts";
 export async function resolveOutputDirectory(
   requested: string | undefined,
   { base, defaultDirectory }: OutputRoot,
-  homeDirectory: string,
+  homeDirectory: string | undefined,
   signal?: AbortSignal,
 ): Promise<string> {
   const words = requested ?? defaultDirectory;
   if (words.includes("\0")) throw outside(words, base);
-  const target = nodePath.resolve(base, expandHome(words, homeDirectory));
+  const expanded = expandHome(words, homeDirectory);
+  if (expanded === undefined) {
+    throw new OutputDirectoryError(
+      `output_dir "${truncate(words)}" begins with ~, and the user of the server has no home directory.`,
+      { recovery: "No request was made. Give an absolute path, or one that is relative to the base directory." },
+    );
+  }
+  const target = nodePath.resolve(base, expanded);
   return refusing(target, signal, async () => {
     const resolvingBase = realPathOf(base);
     const [realBase, real] = await Promise.all([resolvingBase, target === base ? resolvingBase : realPathOf(target)]);

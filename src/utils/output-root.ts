@@ -1,5 +1,6 @@
 import { access, constants } from "node:fs/promises";
 import nodePath, { type PlatformPath } from "node:path";
+import { ConfigurationError } from "../errors.ts";
 import { isInside } from "./paths.ts";
 
 /** Where files may be saved. Both are absolute. */
@@ -16,8 +17,10 @@ export interface OutputRoot {
 export interface OutputRootSources {
   /** `MINIMAX_OUTPUT_DIR`, absolute. */
   readonly configured: string | undefined;
-  readonly workingDirectory: string;
-  readonly homeDirectory: string;
+  /** Absolute; undefined when it has been deleted. */
+  readonly workingDirectory: string | undefined;
+  /** Absolute; undefined when the user has none. */
+  readonly homeDirectory: string | undefined;
   /** Where Windows keeps itself and its programs (`%SystemRoot%`, `%ProgramFiles%`); empty elsewhere. */
   readonly systemDirectories: readonly string[];
 }
@@ -26,20 +29,39 @@ export interface OutputRootSources {
  * The configured directory; else `output` in the working directory; else, where that is no place to save (a filesystem
  * root, a Windows system directory, not writable: desktop clients start servers there), `Pictures/minimax-image-mcp` in
  * the home directory. Creates nothing.
+ *
+ * @throws ConfigurationError when that is needed and there is none
  */
 export async function chooseOutputRoot(
   { configured, workingDirectory, homeDirectory, systemDirectories }: OutputRootSources,
   path: PlatformPath = nodePath,
 ): Promise<OutputRoot> {
   if (configured !== undefined) return { base: configured, defaultDirectory: configured };
-  const isRoot = path.parse(workingDirectory).root === workingDirectory;
-  const isSystem = systemDirectories.some((directory) => isInside(directory, workingDirectory, path));
-  if (!isRoot && !isSystem && (await isWritable(workingDirectory))) {
+  if (workingDirectory !== undefined && (await isPlaceToSave(workingDirectory, systemDirectories, path))) {
     return { base: workingDirectory, defaultDirectory: path.join(workingDirectory, "output") };
   }
+  const start =
+    workingDirectory === undefined
+      ? "in a directory that has been deleted"
+      : `in ${workingDirectory}, which is not writable or not meant for user files`;
+  if (homeDirectory === undefined) {
+    throw new ConfigurationError(
+      `The server cannot start: it was started ${start}, and this user has no home directory. Set MINIMAX_OUTPUT_DIR to the absolute path of the directory to save in.`,
+    );
+  }
   const pictures = path.join(homeDirectory, "Pictures", "minimax-image-mcp");
-  const fallbackNotice = `The server was started in ${workingDirectory}, which is not writable or not meant for user files, so files go to ${pictures}. Set MINIMAX_OUTPUT_DIR to choose another place.`;
+  const fallbackNotice = `The server was started ${start}, so files go to ${pictures}. Set MINIMAX_OUTPUT_DIR to choose another place.`;
   return { base: pictures, defaultDirectory: pictures, fallbackNotice };
+}
+
+async function isPlaceToSave(
+  directory: string,
+  systemDirectories: readonly string[],
+  path: PlatformPath,
+): Promise<boolean> {
+  const isRoot = path.parse(directory).root === directory;
+  const isSystem = systemDirectories.some((system) => isInside(system, directory, path));
+  return !isRoot && !isSystem && (await isWritable(directory));
 }
 
 async function isWritable(directory: string): Promise<boolean> {

@@ -14,7 +14,7 @@ export interface ReferencePlaces {
   readonly base: string;
   /** What else may be read. */
   readonly directories: readonly string[];
-  readonly homeDirectory: string;
+  readonly homeDirectory: string | undefined;
 }
 
 /** An image file, whole. */
@@ -48,7 +48,9 @@ export async function readLocalImage(
   places: ReferencePlaces,
   limitBytes: number,
 ): Promise<LocalImage> {
-  const path = nodePath.resolve(places.base, expandHome(localPath(imageFile, name), places.homeDirectory));
+  const expanded = expandHome(localPath(imageFile, name), places.homeDirectory);
+  if (expanded === undefined) throw refused(name, "begins with ~, and this user has no home directory");
+  const path = nodePath.resolve(places.base, expanded);
   const bytes = await readAllowed(path, name, [places.base, ...places.directories], limitBytes);
   const header = readImageHeader(bytes);
   if (header === undefined) throw refused(name, `${truncate(path)} is not a JPEG, PNG or WebP image`);

@@ -3,7 +3,8 @@ import nodePath from "node:path";
 import { ImageError } from "../errors.ts";
 import type { SavedImage } from "../schemas.ts";
 import { messageOf, systemCode } from "../text.ts";
-import { claimName } from "./claim-name.ts";
+import { claimName, isNameTaken } from "./claim-name.ts";
+import type { IsTaken } from "./file-names.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
 import { removeFile, temporaryPath } from "./temporary-file.ts";
 
@@ -11,8 +12,8 @@ import { removeFile, temporaryPath } from "./temporary-file.ts";
 export interface Destination {
   /** Absolute; exists. */
   readonly directory: string;
-  /** A file name without its extension; called again with each name that is taken. */
-  readonly nextBaseName: () => string;
+  /** A file name without its extension; called again when that one turns out to be taken. */
+  readonly nextBaseName: (isTaken: IsTaken) => string | Promise<string>;
 }
 
 /**
@@ -33,7 +34,7 @@ export async function saveImage(
     const { bytes, header } = await write(temporary, source, destination.directory, signal);
     if (header === undefined) throw new ImageError("What MiniMax delivered is not a JPEG, PNG or WebP image.");
     signal.throwIfAborted();
-    const path = await publish(temporary, destination, header);
+    const path = await publish(temporary, destination, header, signal);
     return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
   } finally {
     await removeFile(temporary).catch(() => undefined);
@@ -90,9 +91,16 @@ async function publish(
   temporary: string,
   { directory, nextBaseName }: Destination,
   { extension }: ImageHeader,
+  signal: AbortSignal,
 ): Promise<string> {
+  const pathOf = (baseName: string): string => nodePath.join(directory, `${baseName}.${extension}`);
+  const isTaken = (baseName: string): Promise<boolean> => {
+    signal.throwIfAborted();
+    return isNameTaken(pathOf(baseName));
+  };
   for (;;) {
-    const path = nodePath.join(directory, `${nextBaseName()}.${extension}`);
+    signal.throwIfAborted();
+    const path = pathOf(await nextBaseName(isTaken));
     if (await onDisk(directory, () => claimName(temporary, path))) return path;
   }
 }
