@@ -18,10 +18,9 @@ import { messageOf } from "./text.ts";
 import { systemClock } from "./timing/clock.ts";
 import { RateLimiter } from "./timing/rate-limiter.ts";
 import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
-import { chooseOutputRoot } from "./utils/output-root.ts";
+import { chooseOutputRoot, windowsSystemDirectories } from "./utils/output-root.ts";
 import { firstKnownDirectory } from "./utils/paths.ts";
 
-const WINDOWS_DIRECTORIES = ["SystemRoot", "ProgramFiles", "ProgramFiles(x86)"];
 const CLEAN_UP_MS = 400;
 
 const command = parseCommandLine(process.argv.slice(2));
@@ -56,7 +55,7 @@ async function prepare() {
   const outputRoot = await chooseOutputRoot({
     ...directories,
     configured: config.outputDirectory,
-    systemDirectories: WINDOWS_DIRECTORIES.flatMap((name) => process.env[name] ?? []),
+    systemDirectories: windowsSystemDirectories(process.env),
   });
   if (config.proxies !== undefined) await useProxies(config.proxies);
   const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);

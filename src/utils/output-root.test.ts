@@ -2,7 +2,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import nodePath, { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { chooseOutputRoot } from "./output-root.ts";
+import { chooseOutputRoot, windowsSystemDirectories } from "./output-root.ts";
 
 describe("the place for files", () => {
   const home = join(nodePath.parse(process.cwd()).root, "home", "ada");
@@ -126,4 +126,29 @@ describe("the place for files", () => {
 
     expect(chosen.base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
   });
+});
+
+describe("the directories that Windows keeps for itself", () => {
+  const known = ["C:\\WINDOWS", "C:\\Program Files", "C:\\Program Files (x86)"];
+
+  test.each([
+    ["what clients pass on", { SystemRoot: "C:\\WINDOWS", ProgramFiles: "C:\\Program Files" }, known],
+    ["what a 32-bit process has", { SystemRoot: "C:\\WINDOWS", ProgramFiles: "C:\\Program Files (x86)" }, known],
+    ["nothing but the system", { SystemRoot: "D:\\Windows" }, ["D:\\Windows"]],
+    ["other drives", { ProgramFiles: "E:\\Programs" }, ["E:\\Programs", "E:\\Programs (x86)"]],
+    ["another system", { PATH: "/bin" }, []],
+  ])("are known from %s", (_case, environment, directories) => {
+    expect(windowsSystemDirectories(environment)).toEqual(directories);
+  });
+
+  test.each(["c:\\windows", "C:\\Program Files (x86)\\Claude", "C:\\PROGRAM FILES\\Claude\\app"])(
+    "hold %s, where no images go",
+    async (workingDirectory) => {
+      const sources = { configured: undefined, workingDirectory, homeDirectory: "C:\\Users\\Ada" };
+
+      const { base } = await chooseOutputRoot({ ...sources, systemDirectories: known }, nodePath.win32);
+
+      expect(base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
+    },
+  );
 });

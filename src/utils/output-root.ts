@@ -21,8 +21,17 @@ export interface OutputRootSources {
   readonly workingDirectory: string | undefined;
   /** Absolute; undefined when the user has none. */
   readonly homeDirectory: string | undefined;
-  /** Where Windows keeps itself and its programs (`%SystemRoot%`, `%ProgramFiles%`); empty elsewhere. */
+  /** Where Windows keeps itself and its programs; empty elsewhere. */
   readonly systemDirectories: readonly string[];
+}
+
+/**
+ * Where Windows keeps itself and its programs; empty elsewhere. Clients pass on few variables: the directory of 32-bit
+ * programs is known only by the name of the other one.
+ */
+export function windowsSystemDirectories({ SystemRoot, ProgramFiles }: NodeJS.ProcessEnv): readonly string[] {
+  const programs = ProgramFiles?.replace(/ \(x86\)$/i, "");
+  return [SystemRoot, programs, programs && `${programs} (x86)`].filter((directory) => directory !== undefined);
 }
 
 /**
@@ -60,7 +69,8 @@ async function isPlaceToSave(
   path: PlatformPath,
 ): Promise<boolean> {
   const isRoot = path.parse(directory).root === directory;
-  const isSystem = systemDirectories.some((system) => isInside(system, directory, path));
+  const lower = directory.toLowerCase();
+  const isSystem = systemDirectories.some((system) => isInside(system.toLowerCase(), lower, path));
   return !isRoot && !isSystem && (await isWritable(directory));
 }
 
