@@ -18,7 +18,7 @@ describe("cancelling a call", () => {
       await cancelIn(server, phase, api);
 
       expect(api.requests).toHaveLength(1);
-      await waitFor("closed connections", () => api.openExchanges() === 0, 1000);
+      await waitFor("closed connections", () => api.openExchanges() === 0);
       await expectNothingMore(server);
       expect(await server.generate({ prompt: "a dog" })).toMatchObject({ structuredContent: { saved_count: 1 } });
       expect(api.requests).toHaveLength(2);
@@ -86,7 +86,7 @@ async function cancelIn(
 async function expectNothingMore(server: SpawnedServer): Promise<void> {
   await server.client.ping();
   const isPartial = (name: string): boolean => !name.endsWith(".jpeg");
-  await waitFor("an end to all writing", async () => !(await readdir(server.outputDir)).some(isPartial), 1000);
+  await waitFor("an end to all writing", async () => !(await readdir(server.outputDir)).some(isPartial));
   const saved = await readdir(server.outputDir);
   await server.client.ping();
   expect(await readdir(server.outputDir)).toEqual(saved);

@@ -1,35 +1,16 @@
 import { readdir, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { name, version } from "../package.json";
+import { VARIABLES } from "../src/config.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { startConnectProxy } from "./support/connect-proxy.ts";
 import { closedHost } from "./support/listening.ts";
-import { StdioTransport } from "./support/stdio-transport.ts";
+import { type Run, runServer } from "./support/run-server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
-const VARIABLES = [
-  "MINIMAX_API_KEY",
-  "MINIMAX_OUTPUT_DIR",
-  "MINIMAX_API_HOST",
-  "MINIMAX_TIMEOUT_MS",
-  "MINIMAX_RPM",
-  "MINIMAX_REFERENCE_DIRS",
-  "HTTPS_PROXY",
-  "HTTP_PROXY",
-  "NO_PROXY",
-];
-
-interface Run {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function runIn(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
-  const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js"), ...args], { env, cwd });
-  const { code } = await transport.exited;
-  return { code, stdout: transport.stdout, stderr: transport.stderr };
+function runIn(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  return runServer({ cwd, args, env });
 }
 
 describe("without a key and without leaving a file,", () => {
@@ -40,7 +21,8 @@ describe("without a key and without leaving a file,", () => {
 
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const word of ["--check", "--help", "--version", ...VARIABLES]) expect(stdout).toContain(word);
+    for (const word of ["--check", "--help", "--version", ...VARIABLES.map((variable) => variable.name)])
+      {expect(stdout).toContain(word);}
     expect(await readdir(directory.path)).toEqual([]);
   });
 

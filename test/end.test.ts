@@ -4,12 +4,12 @@ import { describe, expect, test } from "vitest";
 import { fallSilent } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { callUntil, PHASES } from "./support/phases.ts";
-import { assertOnlyJsonRpc, type SpawnedServer, spawnQuickServer, spawnServer } from "./support/server.ts";
-import { StdioTransport } from "./support/stdio-transport.ts";
+import { preloading, runServer } from "./support/run-server.ts";
+import { type SpawnedServer, spawnQuickServer, spawnServer } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const EXIT_LIMIT_MS = 2000;
+const EXIT_LIMIT_MS = 10_000;
 const STARTED = "MiniMax Image MCP server running on stdio\n";
 const isWindows = process.platform === "win32";
 
@@ -91,9 +91,6 @@ describe("a server without a call", () => {
   });
 
   test("answers what was asked before the end of stdin", async () => {
-    await using directory = await temporaryDirectory();
-    const env = { MINIMAX_API_KEY: STAND_IN_KEY };
-    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], { env, cwd: directory.path });
     const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "pipe", version: "1" } };
     const messages = [
       { jsonrpc: "2.0", id: 1, method: "initialize", params },
@@ -101,11 +98,13 @@ describe("a server without a call", () => {
       { jsonrpc: "2.0", id: 2, method: "tools/list" },
     ];
 
-    transport.process.stdin.end(messages.map((message) => `${JSON.stringify(message)}\n`).join(""));
+    const { code, stdout } = await runServer({
+      env: { MINIMAX_API_KEY: STAND_IN_KEY },
+      input: messages.map((message) => `${JSON.stringify(message)}\n`).join(""),
+    });
 
-    expect(await transport.exited).toEqual({ code: 0, signal: null });
-    assertOnlyJsonRpc(transport.stdout);
-    expect(transport.stdout).toContain("minimax_image_generate");
+    expect(code).toBe(0);
+    expect(stdout).toContain("minimax_image_generate");
   });
 });
 
@@ -121,7 +120,7 @@ test("a defect ends the server with one line, without a stack, and cleans up", a
   await using api = await startStandIn({ script: [fallSilent()] });
   await using server = await spawnServer({
     api,
-    entry: ["--import", `data:text/javascript,${encodeURIComponent(defect)}`, resolve("dist", "index.js")],
+    entry: [...preloading(defect), resolve("dist", "index.js")],
   });
   const call = server.generate({ prompt: "a cat" }).catch(() => "cut off");
   await waitFor("the request", () => api.requests.length > 0);
@@ -132,6 +131,21 @@ test("a defect ends the server with one line, without a stack, and cleans up", a
   expect(await server.exited).toEqual({ code: 1, signal: null });
   expect(server.transport.stderr).toBe(`${STARTED}Fatal error: something is wrong\n`);
   expect(await readdir(server.outputDir)).toEqual([]);
+});
+
+test("the end of stdin ends the server even when a call will not end", async () => {
+  const noName = `import fs from "node:fs/promises";
+    import { syncBuiltinESMExports } from "node:module";
+    fs.link = () => { process.stderr.write("stuck\\n"); return new Promise(() => {}); };
+    syncBuiltinESMExports();`;
+  await using api = await startStandIn();
+  await using server = await spawnServer({ api, entry: [...preloading(noName), resolve("dist", "index.js")] });
+  server.generate({ prompt: "a cat" }).catch(() => undefined);
+  await waitFor("the stuck call", () => server.transport.stderr.endsWith("stuck\n"));
+
+  server.transport.process.stdin.end();
+
+  expect(await server.exited).toEqual({ code: 0, signal: null });
 });
 
 async function expectOrderlyEnd(server: SpawnedServer, { mayHaveSaved = false } = {}): Promise<void> {

@@ -9,6 +9,7 @@ import { refuse } from "../stand-in/behaviours.ts";
 import { drawPicture } from "../stand-in/picture.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
+import { runServer } from "./support/run-server.ts";
 import { assertOnlyJsonRpc, spawnServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 import { StdioTransport } from "./support/stdio-transport.ts";
@@ -243,15 +244,11 @@ describe("MINIMAX_API_HOST", () => {
     ["a user", "http://anna:secret@127.0.0.1:9"],
     ["another short name", "china"],
   ])("with %s ends the server before it starts", async (_, host) => {
-    await using directory = await temporaryDirectory();
-    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], {
-      env: { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_API_HOST: host },
-      cwd: directory.path,
-    });
+    const { code, stderr } = await runServer({ env: { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_API_HOST: host } });
 
-    expect(await transport.exited).toEqual({ code: 1, signal: null });
-    expect(transport.stderr).toContain("MINIMAX_API_HOST has to be global, cn, or an https:// origin");
-    expect(transport.stderr).not.toContain("secret");
+    expect(code).toBe(1);
+    expect(stderr).toContain("MINIMAX_API_HOST has to be global, cn, or an https:// origin");
+    expect(stderr).not.toContain("secret");
   });
 });
 

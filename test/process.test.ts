@@ -1,10 +1,9 @@
 import { readdir } from "node:fs/promises";
-import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startStandIn } from "../stand-in/server.ts";
+import { runServer } from "./support/run-server.ts";
 import { type SeenProgress, spawnServer } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
-import { StdioTransport } from "./support/stdio-transport.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -26,24 +25,32 @@ describe("starting", () => {
     ],
   ])("%s says what to do on stderr and exits with 1", async (_, env, words) => {
     await using directory = await temporaryDirectory();
-    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], { env, cwd: directory.path });
 
-    expect(await transport.exited).toEqual({ code: 1, signal: null });
-    expect(transport.stderr).toContain(words);
-    expect(transport.stderr).not.toContain("sk-api-");
-    expect(transport.stdout).toBe("");
+    const { code, stdout, stderr } = await runServer({ env, cwd: directory.path });
+
+    expect(code).toBe(1);
+    expect(stderr).toContain(words);
+    expect(stderr).not.toContain("sk-api-");
+    expect(stdout).toBe("");
     expect(await readdir(directory.path)).toEqual([]);
   });
 
   test("names every bad variable in one message", async () => {
-    await using directory = await temporaryDirectory();
-    const env = { MINIMAX_API_HOST: "ftp://x" };
-    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], { env, cwd: directory.path });
+    const { stderr } = await runServer({ env: { MINIMAX_API_HOST: "ftp://x" } });
 
-    await transport.exited;
+    expect(stderr).toContain("MINIMAX_API_KEY");
+    expect(stderr).toContain("MINIMAX_API_HOST");
+  });
 
-    expect(transport.stderr).toContain("MINIMAX_API_KEY");
-    expect(transport.stderr).toContain("MINIMAX_API_HOST");
+  test("that fails for a reason nobody has thought of is one line on stderr, without a stack, and exit 1", async () => {
+    const preload = `import os from "node:os";
+      import { syncBuiltinESMExports } from "node:module";
+      os.homedir = () => { throw new Error("no\\nhome"); };
+      syncBuiltinESMExports();`;
+
+    const run = await runServer({ env: { MINIMAX_API_KEY: "k" }, preload });
+
+    expect(run).toEqual({ code: 1, stdout: "", stderr: "The server cannot start: no home.\n" });
   });
 
   test("has no side effects on the disk", async () => {

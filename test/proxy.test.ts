@@ -1,13 +1,12 @@
 import { readdir, readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { toolOutputSchema } from "../src/schemas.ts";
 import { startStandIn } from "../stand-in/server.ts";
 import { startConnectProxy } from "./support/connect-proxy.ts";
 import { closedHost } from "./support/listening.ts";
+import { runServer } from "./support/run-server.ts";
 import { spawnQuickServer, spawnServer, textOf } from "./support/server.ts";
-import { StdioTransport } from "./support/stdio-transport.ts";
-import { temporaryDirectory } from "./support/temporary-directory.ts";
+import type { StdioTransport } from "./support/stdio-transport.ts";
 
 const PASSWORD = "s3cret-of-the-proxy";
 const CREDENTIALS = Buffer.from(`anna:${PASSWORD}`).toString("base64");
@@ -129,19 +128,15 @@ describe("a proxy that does not let the request through is named without its pas
 
 describe("a proxy variable that is no URL of a proxy", () => {
   test.each(["HTTP_PROXY", "HTTPS_PROXY"])("in %s is named on stderr, without what it holds", async (name) => {
-    await using directory = await temporaryDirectory();
-    const transport = new StdioTransport(process.execPath, [resolve("dist", "index.js")], {
-      env: { MINIMAX_API_KEY: "k", [name]: `socks5://anna:${PASSWORD}@127.0.0.1` },
-      cwd: directory.path,
-    });
+    const run = await runServer({ env: { MINIMAX_API_KEY: "k", [name]: `socks5://anna:${PASSWORD}@127.0.0.1` } });
 
-    expect(await transport.exited).toEqual({ code: 1, signal: null });
-    expect(transport.stderr).toContain(`${name} has to be`);
-    expectNoPassword(transport.stderr, transport);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain(`${name} has to be`);
+    expectNoPassword(run.stderr, run);
   });
 });
 
-function expectNoPassword(text: string, { stdout, stderr }: StdioTransport): void {
+function expectNoPassword(text: string, { stdout, stderr }: Pick<StdioTransport, "stdout" | "stderr">): void {
   for (const output of [text, stdout, stderr]) {
     expect(output).not.toContain(PASSWORD);
     expect(output).not.toContain(CREDENTIALS);

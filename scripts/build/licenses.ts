@@ -1,5 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 
 const PACKAGE_DIRECTORY = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/;
@@ -9,13 +9,16 @@ const manifestSchema = z.object({ name: z.string(), version: z.string(), license
 /**
  * The licences of all packages that the files come from, as one text.
  *
- * @param files - absolute paths; what lies outside the `node_modules` of this project is not third-party
+ * @param files - absolute paths; what lies outside the `node_modules` of the project is not third-party
+ * @param project - the project's directory
  * @throws when a package has no licence file: then it must not be shipped
  */
-export async function thirdPartyLicenses(files: readonly string[]): Promise<string> {
-  const paths = files.map((file) => relative(".", file).replaceAll(sep, "/"));
+export async function thirdPartyLicenses(files: readonly string[], project = resolve()): Promise<string> {
+  const paths = files.map((file) => relative(project, file).replaceAll(sep, "/"));
   const directories = new Set(paths.flatMap((path) => PACKAGE_DIRECTORY.exec(path)?.[0] ?? []));
-  const entries = await Promise.all([...directories].toSorted().map(licenseOf));
+  const entries = await Promise.all(
+    [...directories].toSorted().map((directory) => licenseOf(join(project, directory))),
+  );
   return `The files server.js and proxy.js contain code of these packages.\n\n${entries.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 

@@ -67,7 +67,7 @@ describe("the bundle for Claude Desktop", () => {
     expect(bundle.tools.map(({ name }) => name)).toEqual(tools.map(({ name }) => name));
   });
 
-  test("starts as its manifest says, and draws into the chosen directory", async () => {
+  test("starts as its manifest says, and generates into the chosen directory", async () => {
     await using api = await startStandIn();
     await using chosen = await temporaryDirectory();
     await using server = await start(api, {
@@ -87,7 +87,7 @@ describe("the bundle for Claude Desktop", () => {
   test.each([
     ["left as a placeholder", {}],
     ["passed on empty", { output_directory: "" }],
-  ])("draws without a chosen directory: %s", async (_case, settings) => {
+  ])("generates without a chosen directory: %s", async (_case, settings) => {
     await using api = await startStandIn();
     await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url, ...settings });
 

@@ -23,12 +23,20 @@ describe("the package from npm", () => {
 
   const installed = (...path: readonly string[]): string => join(home.path, "node_modules", manifest.name, ...path);
 
-  test("is one file of code with its licences, and brings nothing else along", async () => {
+  test("is a few files with their licences, and brings no dependencies along", async () => {
     const files = (await readdir(installed(), { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map(({ name }) => name);
 
-    expect(files.toSorted()).toEqual(["LICENSE", "README.md", "THIRD-PARTY-LICENSES.txt", "index.js", "package.json"]);
+    expect(files.toSorted()).toEqual([
+      "LICENSE",
+      "README.md",
+      "THIRD-PARTY-LICENSES.txt",
+      "index.js",
+      "package.json",
+      "proxy.js",
+      "server.js",
+    ]);
     expect((await readdir(join(home.path, "node_modules"))).filter((name) => !name.startsWith("."))).toEqual([
       manifest.name,
     ]);
@@ -50,11 +58,11 @@ describe("the package from npm", () => {
     expect(licenses).toContain("Permission is hereby granted");
   });
 
-  test("holds no path of the machine it was built on", async () => {
-    expect(await readFile(installed("dist", "index.js"), "utf8")).not.toContain(process.cwd());
+  test.each(["index.js", "server.js", "proxy.js"])("has no path of the machine it was built on in %s", async (file) => {
+    expect(await readFile(installed("dist", file), "utf8")).not.toContain(process.cwd());
   });
 
-  test("starts by its command, and draws", async () => {
+  test("starts by its command, and generates images", async () => {
     await using api = await startStandIn();
     await using server = await spawnServer({
       api,
