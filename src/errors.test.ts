@@ -19,7 +19,6 @@ import {
 const CODES = [
   1000, 1001, 1002, 1004, 1008, 1024, 1026, 1027, 1033, 1039, 1041, 1042, 2013, 2038, 2045, 2049, 2056, 2061,
 ] as const;
-const REPEATED_SOON = [1000, 1024, 1033, 1039, 1041] as const;
 const NEVER_REPEATED = [1001, 1004, 1008, 1026, 1027, 1042, 2013, 2038, 2049, 2056, 2061] as const;
 const HOST = "api.minimax.io";
 
@@ -41,8 +40,7 @@ describe("every error of this server", () => {
     ["RetriesExhaustedError", new RetriesExhaustedError(new UserFacingError("It failed."), 4)],
   ];
 
-  test.each(errors)("%s is a UserFacingError, goes by its name and says a whole sentence", (name, error) => {
-    expect(error).toBeInstanceOf(UserFacingError);
+  test.each(errors)("%s goes by its name and says a whole sentence", (name, error) => {
     expect(error.name).toBe(name);
     expect(error.message).toMatch(/^\S.*\.$/);
   });
@@ -58,10 +56,6 @@ describe("every error of this server", () => {
 });
 
 describe("MiniMaxApiError", () => {
-  test("the table holds the documented codes and no other", () => {
-    expect(Object.keys(API_CODES).map(Number)).toEqual(CODES);
-  });
-
   test.each(CODES)("code %i brings its number, its meaning, upstream's words and a hint", (code) => {
     const error = new MiniMaxApiError(code, "what MiniMax said", { traceId: "trace-1" });
 
@@ -76,15 +70,6 @@ describe("MiniMaxApiError", () => {
 
     expect(recovery).toContain("MINIMAX_API_KEY");
     expect(recovery).toMatch(/MINIMAX_API_HOST=global.*MINIMAX_API_HOST=cn/);
-  });
-
-  test.each(REPEATED_SOON)("code %i may be repeated soon", (code) => {
-    expect(new MiniMaxApiError(code, "", {}).details.retryAfterMs).toBe(0);
-  });
-
-  test("a rate limit is repeated after a minute, a growth limit after half a minute", () => {
-    expect(new MiniMaxApiError(1002, "", {}).details.retryAfterMs).toBe(60_000);
-    expect(new MiniMaxApiError(2045, "", {}).details.retryAfterMs).toBe(30_000);
   });
 
   test.each(NEVER_REPEATED)("code %i is never repeated, whatever the HTTP answer asked for", (code) => {

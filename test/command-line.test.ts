@@ -21,8 +21,9 @@ describe("without a key and without leaving a file,", () => {
 
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const word of ["--check", "--help", "--version", ...VARIABLES.map((variable) => variable.name)])
-      {expect(stdout).toContain(word);}
+    for (const word of ["--check", "--help", "--version", ...VARIABLES.map((variable) => variable.name)]) {
+      expect(stdout).toContain(word);
+    }
     expect(await readdir(directory.path)).toEqual([]);
   });
 
