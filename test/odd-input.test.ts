@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
+import { toolOutputSchema } from "../src/schemas.ts";
 import { type Behaviour, fallSilent, succeed } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
-import { spawnServer, textOf } from "./support/server.ts";
+import { spawnServer } from "./support/server.ts";
 import { StdioTransport } from "./support/stdio-transport.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -15,9 +17,9 @@ const DROPPED = "Protocol error: a message of more than 72 MB was dropped\n";
 const MANY = 20_000;
 
 test("a line above 72 MB and one that is not JSON cost a line each on stderr, and a paid call goes on", async () => {
-  const release = Promise.withResolvers<undefined>();
+  const release = new AbortController();
   const held: Behaviour = async (exchange) => {
-    await release.promise;
+    await once(release.signal, "abort");
     await succeed()(exchange);
   };
   await using api = await startStandIn({ script: [held] });
@@ -29,7 +31,7 @@ test("a line above 72 MB and one that is not JSON cost a line each on stderr, an
   for (let count = 0; count < 74; count++) server.transport.write(piece);
   server.transport.write("\nnot json\n");
   await waitFor("both lines", () => server.transport.stderr.split("\n").length === 4, 30_000);
-  release.resolve(undefined);
+  release.abort();
 
   expect((await call).structuredContent).toMatchObject({ saved_count: 1 });
   expect(server.transport.stderr.startsWith(`${STARTED}${DROPPED}Protocol error: `)).toBe(true);
@@ -53,10 +55,13 @@ test("a file name that is taken tens of thousands of times gives the next free n
     await writeFile(join(server.outputDir, name), "");
   }
 
-  const result = await server.generate({ prompt: "a cat", filename: "hero", n: 2 });
+  const results = await Promise.all(
+    [1, 2].map(() => server.generate({ prompt: "a cat", filename: "hero", aspect_ratio: "1:1" })),
+  );
 
-  const paths = [`hero-${MANY + 1}.jpeg`, `hero-${MANY + 2}.jpeg`].map((name) => join(server.outputDir, name));
-  expect([...new Set(textOf(result).match(/\S*hero-\d+\.jpeg/g))].toSorted()).toEqual(paths);
+  const paths = results.flatMap((result) => toolOutputSchema.parse(result.structuredContent).file_paths);
+  const names = [`hero-${MANY + 1}.jpeg`, `hero-${MANY + 2}.jpeg`];
+  expect(paths.toSorted()).toEqual(names.map((name) => join(server.outputDir, name)));
   expect((await readdir(server.outputDir)).length).toBe(MANY + 2);
 }, 60_000);
 
@@ -72,15 +77,15 @@ test.skipIf(isWindows)(
       code: 0,
       stderr: STARTED,
     });
-    expect(
-      await runWithoutDirectory([], { ...env, MINIMAX_OUTPUT_DIR: "pictures", MINIMAX_API_HOST: "ftp://x" }),
-    ).toEqual({
-      code: 1,
-      stdout: "",
-      stderr: expect.stringMatching(
-        /^The server cannot start:\n- MINIMAX_API_HOST .*\n- MINIMAX_OUTPUT_DIR is relative, and the working directory has been deleted: give an absolute path\.\n$/,
-      ),
+    const refused = await runWithoutDirectory([], {
+      ...env,
+      MINIMAX_OUTPUT_DIR: "images",
+      MINIMAX_API_HOST: "ftp://x",
     });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(
+      /^The server cannot start:\n- MINIMAX_API_HOST .*\n- MINIMAX_OUTPUT_DIR is relative, and the working directory has been deleted: give an absolute path\.\n$/,
+    );
   },
 );
 

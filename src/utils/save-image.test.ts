@@ -589,3 +589,37 @@ describe("an image that cannot be written", () => {
     expect(await readdir(directory.path)).toEqual([]);
   });
 });
+
+test("a call that is cancelled while it looks for a free name leaves no file behind", async () => {
+  await using directory = await temporaryDirectory();
+  const controller = new AbortController();
+  const nextBaseName = async (isTaken: (baseName: string) => Promise<boolean>): Promise<string> => {
+    controller.abort(new Error("cancelled"));
+    await isTaken("hero");
+    return "hero";
+  };
+
+  await expect(
+    saveImage(chunksOf(await jpeg()), { directory: directory.path, nextBaseName }, controller.signal),
+  ).rejects.toThrow("cancelled");
+
+  expect(await readdir(directory.path)).toEqual([]);
+});
+
+test("a call that is cancelled while every name it tries is taken stops trying", async () => {
+  await using directory = await temporaryDirectory();
+  await writeFile(join(directory.path, "hero.jpeg"), "mine");
+  const controller = new AbortController();
+  let tries = 0;
+  const nextBaseName = (): string => {
+    tries += 1;
+    if (tries === 3) controller.abort(new Error("cancelled"));
+    return "hero";
+  };
+
+  await expect(
+    saveImage(chunksOf(await jpeg()), { directory: directory.path, nextBaseName }, controller.signal),
+  ).rejects.toThrow("cancelled");
+
+  expect(await readdir(directory.path)).toEqual(["hero.jpeg"]);
+});
