@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import process from "node:process";
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
 import { toolOutputSchema } from "../src/schemas.ts";
 import * as fault from "../stand-in/behaviours.ts";
 import * as link from "../stand-in/object-store.ts";
@@ -26,13 +27,17 @@ const pick = <T>(choices: readonly [number, T][]): T => {
   for (const [weight, choice] of choices) if ((rest -= weight) < 0) return choice;
   throw new Error("There is nothing to choose from.");
 };
+const requestSchema = z.object({ prompt: z.string(), n: z.number() });
 const pictures = [2_000, 50_000, 300_000].map(bigJpeg);
 const picture = (): Buffer => pick(pictures.map((bytes) => [1, bytes]));
 
-const requestFaults: readonly [number, fault.Behaviour][] = [
-  [60, fault.succeed()],
-  [5, fault.succeed({ withheld: 1 })],
-  [4, fault.deliver([picture(), "not base64!"])],
+/** How many images a request for `n` of them pays for, when it pays for any. */
+type Paid = (n: number) => number;
+
+const requestFaults: readonly [number, fault.Behaviour, Paid?][] = [
+  [60, fault.succeed(), (n) => n],
+  [5, fault.succeed({ withheld: 1 }), (n) => n - 1],
+  [4, fault.deliver([picture(), "not base64!"]), () => 2],
   [3, fault.hangUp()],
   [3, fault.breakOff({ after: '{"data":{"image_base64":["/9j/', then: "close" })],
   [1, fault.breakOff({ after: '{"data":', then: "silence" })],
@@ -56,13 +61,47 @@ const linkFaults: readonly [number, link.LinkBehaviour][] = [
   [0.2, link.linkBreaksOff("silence")],
 ];
 
-const tally = { saved: 0, failedImages: 0, errors: 0, maybeBilled: 0, cancelled: 0 };
+/** What is known of one prompt: what was paid for it, and what the client got. */
+interface Ledger {
+  paidRequests: number;
+  paidImages: number;
+  failedImages: number;
+  isReceived: boolean;
+  isUnknown: boolean;
+  isCancelled: boolean;
+  isGivenUp: boolean;
+}
+
+const ledgers = new Map<string, Ledger>();
+const ledgerOf = (prompt: string): Ledger => {
+  const ledger = ledgers.get(prompt) ?? {
+    paidRequests: 0,
+    paidImages: 0,
+    failedImages: 0,
+    isReceived: false,
+    isUnknown: false,
+    isCancelled: false,
+    isGivenUp: false,
+  };
+  ledgers.set(prompt, ledger);
+  return ledger;
+};
+const toldOf = new Set<string>();
+const tally = { saved: 0, failedImages: 0, errors: 0, maybeBilled: 0, cancelled: 0, givenUp: 0, handedOver: 0 };
 const problems: string[] = [];
 
 await buildQuickServer();
 await using api = await startStandIn({
   draw: () => Promise.resolve(picture()),
-  otherwise: (exchange) => pick(requestFaults)(exchange),
+  otherwise: (exchange) => {
+    const [behaviour, paid] = pick(requestFaults.map(([weight, ...rest]) => [weight, rest]));
+    const { prompt, n } = requestSchema.parse(exchange.body);
+    const images = paid?.(n) ?? 0;
+    const ledger = ledgerOf(prompt);
+    ledger.paidImages += images;
+    if (images > 0) ledger.paidRequests += 1;
+    return behaviour(exchange);
+  },
   linkOtherwise: (exchange) => {
     pick(linkFaults)(exchange);
   },
@@ -88,33 +127,63 @@ async function work(): Promise<void> {
 }
 
 async function call(number: number): Promise<void> {
-  const cancel = new AbortController();
-  const isCancelled = random() < 0.08;
-  if (isCancelled) {
-    setTimeout(() => {
-      cancel.abort();
-    }, random() * 60);
-  }
   const args = {
     prompt: `soak ${number}`,
     n: 1 + Math.floor(random() * 3),
     response_format: random() < 0.4 ? "url" : "base64",
   };
+  const end = pick<"none" | "person" | "timeout">([
+    [80, "none"],
+    [8, "person"],
+    [12, "timeout"],
+  ]);
+  await attempt(args, end);
+  const ledger = ledgerOf(args.prompt);
+  if (ledger.isGivenUp && !ledger.isReceived && random() < 0.7) await attempt(args, "none");
+}
+
+async function attempt(
+  args: { readonly prompt: string; readonly n: number; readonly response_format: string },
+  end: "none" | "person" | "timeout",
+): Promise<void> {
+  const ledger = ledgerOf(args.prompt);
+  const controller = new AbortController();
+  if (end !== "none") {
+    const reason = end === "person" ? "AbortError: user-cancel" : "McpError: MCP error -32001: Request timed out";
+    setTimeout(() => {
+      controller.abort(reason);
+    }, random() * 60);
+  }
   try {
-    judge(await server.generate(args, { signal: cancel.signal, onProgress: () => undefined }));
+    judge(await server.generate(args, { signal: controller.signal, onProgress: () => undefined }), ledger);
+    ledger.isReceived = true;
   } catch (error) {
-    if (isCancelled) tally.cancelled += 1;
-    else problems.push(`call ${number} was not answered: ${String(error)}`);
+    if (end === "none") problems.push(`${args.prompt} was not answered: ${String(error)}`);
+    if (end === "person") {
+      tally.cancelled += 1;
+      ledger.isCancelled = true;
+    } else {
+      tally.givenUp += 1;
+      ledger.isGivenUp = true;
+    }
   }
 }
 
-function judge(result: ReturnType<typeof CallToolResultSchema.parse>): void {
+function judge(result: ReturnType<typeof CallToolResultSchema.parse>, ledger: Ledger): void {
   const text = textOf(result);
+  if (text.includes("earlier identical call")) tally.handedOver += 1;
+  for (const [notice] of text.matchAll(/^Warning: An earlier call .*$/gm)) {
+    for (const [name] of notice.matchAll(/soak-\d+-[^ ,]*\.jpeg/g)) toldOf.add(name);
+  }
   if (result.isError === true) {
-    const nothingSaved = /^Saved 0 of (\d+) image/.exec(text)?.[1];
+    const nothingSaved = Number(/^Saved 0 of (\d+) image/.exec(text)?.[1] ?? 0);
     tally.errors += 1;
-    tally.failedImages += Number(nothingSaved ?? 0);
-    if (text.includes("may have been made and billed")) tally.maybeBilled += 1;
+    tally.failedImages += nothingSaved;
+    ledger.failedImages += nothingSaved;
+    if (text.includes("may have been generated and billed")) {
+      tally.maybeBilled += 1;
+      ledger.isUnknown = true;
+    }
     if (text.includes("unexpected")) problems.push(text);
     return;
   }
@@ -122,6 +191,7 @@ function judge(result: ReturnType<typeof CallToolResultSchema.parse>): void {
   const failed = output.failures?.length ?? 0;
   tally.saved += output.saved_count;
   tally.failedImages += failed;
+  ledger.failedImages += failed;
   if (output.saved_count + failed !== output.image_count) problems.push(`an image is unaccounted for: ${text}`);
 }
 
@@ -132,7 +202,32 @@ await waitFor("the last cancelled calls to clean up", async () =>
 await waitFor("every exchange to be over", () => api.openExchanges() === 0);
 samples.push(processFigures(pid));
 
-const files = (await readdir(server.outputDir)).length;
+const names = await readdir(server.outputDir);
+const files = names.length;
+const filesOf = (prompt: string): readonly string[] =>
+  names.filter((name) => name.startsWith(`${prompt.replace(" ", "-")}-`));
+const money = { paid: 0, saved: 0, failed: 0, unknown: 0, onlyReported: 0, crossed: 0 };
+for (const [prompt, ledger] of ledgers) {
+  if (ledger.isCancelled) continue;
+  const saved = filesOf(prompt);
+  money.paid += ledger.paidImages;
+  money.saved += saved.length;
+  money.failed += ledger.failedImages;
+  if (ledger.paidRequests > 1) money.crossed += 1;
+  if (ledger.isUnknown) {
+    money.unknown += ledger.paidImages;
+  } else if (ledger.isReceived) {
+    if (ledger.paidImages !== saved.length + ledger.failedImages) {
+      problems.push(
+        `${prompt}: ${ledger.paidImages} paid, ${saved.length} saved, ${ledger.failedImages} reported as failed`,
+      );
+    }
+  } else {
+    money.onlyReported += saved.length;
+    const untold = saved.filter((name) => !toldOf.has(name));
+    if (untold.length > 0) problems.push(`${prompt}: nobody was told of ${untold.join(", ")}`);
+  }
+}
 const quarter = Math.max(1, Math.floor(samples.length / 4));
 const early = samples.slice(quarter, 2 * quarter);
 const late = samples.slice(-quarter);
@@ -141,6 +236,7 @@ const growth = {
   descriptors: median(late.map(({ descriptors }) => descriptors)) - median(early.map(({ descriptors }) => descriptors)),
 };
 if (answered < CALLS) problems.push(`only ${answered} of ${CALLS} calls were made in time`);
+if (money.crossed > 0) problems.push(`${money.crossed} calls were paid for twice`);
 if (files < tally.saved) problems.push(`${tally.saved} images were reported as saved, but there are ${files} files`);
 if (growth.memoryBytes > GROWTH_LIMIT_BYTES) problems.push("memory grew");
 if (growth.descriptors > DESCRIPTOR_GROWTH_LIMIT) problems.push("descriptors grew");
@@ -151,7 +247,9 @@ calls answered      ${answered} of ${started} in ${String(Math.round((performanc
 upstream requests   ${api.requests.length}, downloads ${api.downloads.length}
 images saved        ${tally.saved}, reported as failed ${tally.failedImages}
 calls that failed   ${tally.errors}, of them possibly billed ${tally.maybeBilled}
-calls cancelled     ${tally.cancelled}
+calls cancelled     ${tally.cancelled}, given up ${tally.givenUp}, handed over to the same call ${tally.handedOver}
+images paid         ${money.paid} (without calls a person stopped): saved ${money.saved}, reported as failed ${money.failed}, in an outcome reported as unknown ${money.unknown}
+                    ${money.onlyReported} of the saved reported to other calls; paid for twice ${money.crossed}
 files on disk       ${files}, temporary files 0
 memory              ${String(Math.round(median(early.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB early, ${String(Math.round(median(late.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB late
 descriptors         ${String(median(early.map(({ descriptors }) => descriptors)))} early, ${String(median(late.map(({ descriptors }) => descriptors)))} late`);

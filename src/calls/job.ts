@@ -1,4 +1,4 @@
-import { SILENT_TIMEOUT_MS,UNRECEIVED_KEPT_MS } from "../constants.ts";
+import { SILENT_TIMEOUT_MS, UNRECEIVED_KEPT_MS } from "../constants.ts";
 import { UnknownOutcomeError, UserFacingError } from "../errors.ts";
 import { type Activity, type Call, startCall } from "../timing/call.ts";
 import type { Clock } from "../timing/clock.ts";
@@ -58,8 +58,9 @@ export class Job<T> {
   /** What the work came to, when nobody received it and it may have cost money; absent while it runs. */
   get unreceived(): Outcome<T> | undefined {
     const ended = this.#ended;
-    if (ended === undefined || this.#isReceived || this.#waitingSinceMs.size > 0 || !this.#mayBeBilled)
-      {return undefined;}
+    if (ended === undefined || this.#isReceived || this.#waitingSinceMs.size > 0 || !this.#mayBeBilled) {
+      return undefined;
+    }
     return this.options.clock.monotonicMs() - ended.atMs < UNRECEIVED_KEPT_MS ? ended.outcome : undefined;
   }
 

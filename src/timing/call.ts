@@ -30,6 +30,15 @@ export interface Call {
   readonly onRetryWait: () => void;
 }
 
+/** What a call begins with. */
+export interface CallOptions extends Pick<Call, "cancelSignal" | "onActivity"> {
+  readonly clock: Clock;
+  /** Time the call may take, in milliseconds. */
+  readonly budgetMs: number;
+  readonly onSent?: Call["onSent"];
+  readonly onRetryWait?: Call["onRetryWait"];
+}
+
 /** Starts the budget of one call. Dispose of the call when it is over: that stops its timer. */
 export function startCall({
   cancelSignal,
@@ -38,14 +47,7 @@ export function startCall({
   onActivity,
   onSent = () => undefined,
   onRetryWait = () => undefined,
-}: {
-  cancelSignal: AbortSignal;
-  clock: Clock;
-  budgetMs: number;
-  onActivity: (activity: Activity) => void;
-  onSent?: () => void;
-  onRetryWait?: () => void;
-}): Call & Disposable {
+}: CallOptions): Call & Disposable {
   const controller = new LinkedAbortController(cancelSignal);
   const timer = new AbortController();
   clock.sleep(budgetMs, timer.signal).then(
