@@ -167,7 +167,7 @@ describe("what the person is told about money", () => {
     const { message, details } = new DeadlineExceededError(230_000);
 
     expect(message).toContain("230 s");
-    expect(details.recovery).toContain("Nothing was generated or billed");
+    expect(details.recovery).toContain("Nothing was sent or billed");
     expect(details.recovery).toContain("MINIMAX_TIMEOUT_MS");
     expect(details.retryAfterMs).toBeUndefined();
   });
