@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { unpackExtension } from "@anthropic-ai/mcpb";
+import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -39,12 +40,17 @@ describe("the bundle for Claude Desktop", () => {
       .replace("${__dirname}", directory.path)
       .replace(/\$\{user_config\.(\w+)\}/g, (placeholder, name: string) => settings[name] ?? placeholder);
 
-  const start = (api: { url: string }, settings: Readonly<Record<string, string>>) => {
+  const start = (
+    api: { url: string },
+    settings: Readonly<Record<string, string>>,
+    capabilities: ClientCapabilities = {},
+  ) => {
     const { args, env } = bundle.server.mcp_config;
     const filledEnv = Object.entries(env).map(([name, value]) => [name, filled(value, settings)]);
     return spawnServer({
       api,
       command: process.execPath,
+      capabilities,
       entry: args.map((argument) => filled(argument, settings)),
       env: { HOME: directory.path, ...z.record(z.string(), z.string()).parse(Object.fromEntries(filledEnv)) },
     });
@@ -65,6 +71,20 @@ describe("the bundle for Claude Desktop", () => {
     const { tools } = await server.client.listTools();
 
     expect(bundle.tools.map(({ name }) => name)).toEqual(tools.map(({ name }) => name));
+  });
+
+  test("carries the view for a client that shows it", async () => {
+    await using api = await startStandIn();
+    await using server = await start(
+      api,
+      { api_key: STAND_IN_KEY, api_host: api.url },
+      { extensions: { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } } },
+    );
+
+    const { resources } = await server.client.listResources();
+    const { contents } = await server.client.readResource({ uri: resources[0]?.uri ?? "" });
+
+    expect(JSON.stringify(contents)).toContain("<!doctype html>");
   });
 
   test("starts as its manifest says, and generates into the chosen directory", async () => {

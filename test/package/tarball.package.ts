@@ -36,6 +36,7 @@ describe("the package from npm", () => {
       "package.json",
       "proxy.js",
       "server.js",
+      "view.js",
     ]);
     expect((await readdir(join(home.path, "node_modules"))).filter((name) => !name.startsWith("."))).toEqual([
       manifest.name,
@@ -58,9 +59,12 @@ describe("the package from npm", () => {
     expect(licenses).toContain("Permission is hereby granted");
   });
 
-  test.each(["index.js", "server.js", "proxy.js"])("has no path of the machine it was built on in %s", async (file) => {
-    expect(await readFile(installed("dist", file), "utf8")).not.toContain(process.cwd());
-  });
+  test.each(["index.js", "server.js", "proxy.js", "view.js"])(
+    "has no path of the machine it was built on in %s",
+    async (file) => {
+      expect(await readFile(installed("dist", file), "utf8")).not.toContain(process.cwd());
+    },
+  );
 
   test("starts by its command, and generates images", async () => {
     await using api = await startStandIn();

@@ -1,7 +1,12 @@
 import { resolve } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
-import { type CallToolResult, CallToolResultSchema, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
+import {
+  type CallToolResult,
+  CallToolResultSchema,
+  type ClientCapabilities,
+  JSONRPCMessageSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 import { MiniMaxClient } from "../../src/client.ts";
 import { createServer } from "../../src/server.ts";
 import { RateLimiter } from "../../src/timing/rate-limiter.ts";
@@ -59,8 +64,11 @@ export async function spawnServer({
   env = {},
   command = process.execPath,
   entry = [ENTRY],
+  capabilities = {},
 }: {
   api: Api;
+  /** What the client announces. */
+  capabilities?: ClientCapabilities;
   command?: string;
   env?: Readonly<Record<string, string>>;
   entry?: readonly string[];
@@ -70,7 +78,7 @@ export async function spawnServer({
     env: { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_API_HOST: api.url, MINIMAX_OUTPUT_DIR: directory.path, ...env },
     cwd: directory.path,
   });
-  const client = new Client({ name: "test", version: "1.0.0" });
+  const client = new Client({ name: "test", version: "1.0.0" }, { capabilities });
   await client.connect(transport);
   return {
     client,

@@ -20,8 +20,7 @@ export function imageFrame(image: ShownImage, isEnlarged: boolean, onClick: () =
   frame.addEventListener("click", onClick);
   const showMissing = (): void => {
     frame.dataset["state"] = "missing";
-    frame.disabled = true;
-    frame.title = "";
+    if (!isEnlarged) frame.disabled = true;
     frame.append(element("span", { class: "missing" }, icon("image"), "No preview"));
   };
   picture.addEventListener("load", () => {

@@ -49,7 +49,10 @@ function rowsOf(ratios: readonly number[], count: number, width: number, gap: nu
   });
 }
 
-/** The lower the better: 0 for a grid of the height it should have, in even rows that fill its width, with no tiny image. */
+/**
+ * The lower the better: 0 for a grid of the height it should have, in even rows that fill its width, with no tiny
+ * image.
+ */
 function cost(rows: readonly Row[], width: number): number {
   if (rows.length === 0) return Infinity;
   const heights = rows.map(({ height }) => height);
