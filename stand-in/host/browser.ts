@@ -4,7 +4,7 @@ import process from "node:process";
 import { type Browser, chromium } from "playwright-core";
 
 /** Names the browser's program, where it is not in one of the usual places. */
-export const BROWSER_VARIABLE = "CHROME_PATH";
+const BROWSER_VARIABLE = "CHROME_PATH";
 
 /** What to tell a person who has none. */
 export const NO_BROWSER = `No Chromium or Chrome was found: install one, or name its program in ${BROWSER_VARIABLE}.`;
