@@ -357,3 +357,28 @@ describe.each([
     },
   );
 });
+
+describe("a value that can only be a mistake", () => {
+  const directories = { workingDirectory: "/work-dir", homeDirectory: "/home-dir" };
+
+  test.each([
+    ["MINIMAX_API_KEY", '"sk-secret"'],
+    ["MINIMAX_API_KEY", "$MINIMAX_API_KEY"],
+    ["MINIMAX_API_KEY", "your-key"],
+    ["MINIMAX_OUTPUT_DIR", "${HOME}/images"],
+    ["MINIMAX_OUTPUT_DIR", '"/tmp/images"'],
+    ["MINIMAX_OUTPUT_DIR", "file:///tmp/images"],
+    ["MINIMAX_REFERENCE_DIRS", "<faces>"],
+    ["MINIMAX_REFERENCE_DIRS", "file:///tmp/faces"],
+  ])("in %s is refused by the variable's name: %s", (name, value) => {
+    const environment = { MINIMAX_API_KEY: "sk-test", [name]: value };
+
+    expect(() => parseConfig(environment, directories)).toThrow(new RegExp(`- ${name} (?:has|holds|is) `));
+  });
+
+  test("a variable that is nothing but an unfilled setting counts as not set", () => {
+    const environment = { MINIMAX_API_KEY: "sk-test", MINIMAX_OUTPUT_DIR: " ${user_config.dir} " };
+
+    expect(parseConfig(environment, directories).outputDirectory).toBeUndefined();
+  });
+});

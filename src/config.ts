@@ -10,6 +10,7 @@ import {
 } from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
 import { isLoopback } from "./minimax/loopback.ts";
+import { mistakeInKey, mistakeInPath } from "./utils/path-words.ts";
 import { expandHome } from "./utils/paths.ts";
 
 /** The environment, validated. */
@@ -74,6 +75,10 @@ const proxyUrl = (name: string) =>
       error: `${name} has to be the http:// or https:// URL of a proxy`,
     });
 
+const refuseMistake = (name: string, mistake: string | undefined, context: z.RefinementCtx): void => {
+  if (mistake !== undefined) context.addIssue({ code: "custom", message: `${name} ${mistake}` });
+};
+
 const environmentSchema = z.object({
   MINIMAX_API_KEY: z
     .string({ error: HOW_TO_SET_KEY })
@@ -83,10 +88,16 @@ const environmentSchema = z.object({
       error:
         "MINIMAX_API_KEY holds characters that are not allowed in an HTTP header: copy it again, without spaces, line breaks or quotation marks from a text editor",
     })
+    .superRefine((key, context) => {
+      refuseMistake("MINIMAX_API_KEY", mistakeInKey(key), context);
+    })
     .meta({ fallback: "required", description: "Your key. It is sent to MiniMax and nowhere else." }),
   MINIMAX_OUTPUT_DIR: z
     .string()
     .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character" })
+    .superRefine((text, context) => {
+      refuseMistake("MINIMAX_OUTPUT_DIR", mistakeInPath(text.trim()), context);
+    })
     .default("")
     .meta({
       fallback: "output in the working directory",
@@ -105,10 +116,21 @@ const environmentSchema = z.object({
     fallback: `${DEFAULT_REQUESTS_PER_MINUTE}`,
     description: `Most requests sent in any minute (MiniMax's limit is ${DEFAULT_REQUESTS_PER_MINUTE}); 0 turns pacing off.`,
   }),
-  MINIMAX_REFERENCE_DIRS: z.string().default("").meta({
-    fallback: "none",
-    description: "Further directories from which local reference images may be read, separated as in PATH.",
-  }),
+  MINIMAX_REFERENCE_DIRS: z
+    .string()
+    .superRefine((text, context) => {
+      const mistakes = [text, ...text.split(delimiter)].map((directory) => mistakeInPath(directory.trim()));
+      refuseMistake(
+        "MINIMAX_REFERENCE_DIRS",
+        mistakes.find((mistake) => mistake !== undefined),
+        context,
+      );
+    })
+    .default("")
+    .meta({
+      fallback: "none",
+      description: "Further directories from which local reference images may be read, separated as in PATH.",
+    }),
   HTTPS_PROXY: proxyUrl("HTTPS_PROXY").meta({
     fallback: "none",
     description: "Proxy for https addresses: requests and downloads.",
@@ -196,7 +218,9 @@ function absolutePaths(
  * none.
  */
 function filledIn(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(environment).filter(([, value]) => !UNFILLED_SETTING.test(value ?? "")));
+  return Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => !UNFILLED_SETTING.test(value?.trim() ?? "")),
+  );
 }
 
 /** As other programs do, the names in small letters win. */

@@ -2,11 +2,11 @@ import { homedir, userInfo } from "node:os";
 import process from "node:process";
 import type { Writable } from "node:stream";
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
-import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
 import { bufferLines } from "./cli/buffer-lines.ts";
 import { check } from "./cli/check.ts";
 import { parseCommandLine } from "./cli/command-line.ts";
 import { helpText, versionText } from "./cli/help.ts";
+import { LineTransport } from "./cli/line-transport.ts";
 import { redactProxy, useProxies } from "./cli/proxy.ts";
 import { onShutdown } from "./cli/shutdown.ts";
 import { MiniMaxClient } from "./client.ts";
@@ -96,6 +96,6 @@ async function serve(parts: Awaited<ReturnType<typeof prepare>>): Promise<void> 
       log(`Protocol error: a message of more than ${LINE_MAX_BYTES / 1_000_000} MB was dropped`);
     }),
   );
-  await mcp.connect(new StdioServerTransport(stdin, process.stdout, { maxBufferSize: LINE_MAX_BYTES }));
+  await mcp.connect(new LineTransport(stdin, process.stdout));
   log("MiniMax Image MCP server running on stdio");
 }

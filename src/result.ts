@@ -1,12 +1,12 @@
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import { warningsOfInput } from "./arguments.ts";
 import { INLINE_MAX_BYTES } from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
 import type { CallResult } from "./generate.ts";
-import { type SavedImage, type ToolInput, toolInputSchema, type ToolOutput } from "./schemas.ts";
-import { plural, truncate } from "./text.ts";
+import type { SavedImage, ToolInput, ToolOutput } from "./schemas.ts";
+import { plural } from "./text.ts";
 import type { InlineImage } from "./utils/inline-images.ts";
 
-const WARNED_KEYS_MAX = 10;
 const UNEXPECTED = "Something unexpected went wrong inside this server; its log (stderr) has the details.";
 
 /** What the result of one call says beside the facts of its images. */
@@ -24,7 +24,7 @@ export interface ResultExtras {
  */
 export function toResult(facts: ToolOutput, { input, inline, notices }: ResultExtras): CallToolResult {
   const leftOut = input.return_images ? facts.images.slice(inline.length) : [];
-  const warnings = [...notices, ignoredKeys(input), ...(facts.warnings ?? []), notShownInline(leftOut)];
+  const warnings = [...notices, ...warningsOfInput(input), ...(facts.warnings ?? []), notShownInline(leftOut)];
   const output = withWarnings(facts, warnings);
   const text = describe(output);
   if (output.saved_count === 0) return { content: [{ type: "text", text }], isError: true };
@@ -86,14 +86,6 @@ function withWarnings(output: ToolOutput, lines: readonly string[]): ToolOutput 
 function notShownInline(leftOut: readonly SavedImage[]): string {
   if (leftOut.length === 0) return "";
   return `${plural(leftOut.length, "saved image")} not shown inline (${INLINE_MAX_BYTES / 1000} kB limit, or the file could not be read back): ${leftOut.map(({ path }) => path).join(", ")}`;
-}
-
-function ignoredKeys(input: ToolInput): string {
-  const known = new Set(Object.keys(toolInputSchema.shape));
-  const unknown = Object.keys(input).filter((key) => !known.has(key));
-  if (unknown.length === 0) return "";
-  const named = unknown.slice(0, WARNED_KEYS_MAX).map((key) => truncate(key, 40));
-  return `Ignored unknown parameters: ${named.join(", ")}${unknown.length > named.length ? ", …" : ""}.`;
 }
 
 /**

@@ -105,14 +105,14 @@ describe("prompt", () => {
     ["a whole book", "x".repeat(2_000_000)],
   ])("%s are refused, and the limit is named", (_case, prompt) => {
     expect(refusalOf({ prompt })).toEqual({
-      message: "Invalid value: expected at most 1500 characters",
+      message: "expected at most 1500 characters",
       path: "prompt",
     });
   });
 
   test.each(["", " ", "\n\t\r ", "\u3000\u00a0"])("%j is refused as blank", (prompt) => {
     expect(refusalOf({ prompt })).toEqual({
-      message: "Invalid value: expected text that is not blank",
+      message: "expected text that is not blank",
       path: "prompt",
     });
   });
@@ -145,7 +145,7 @@ describe("n", () => {
     "%s is refused, and the range is named",
     (n) => {
       expect(refusalOf({ prompt: PROMPT, n })).toEqual({
-        message: "Invalid value: expected an integer from 1 to 9",
+        message: "expected an integer from 1 to 9",
         path: "n",
       });
     },
@@ -165,7 +165,7 @@ describe("seed", () => {
     "%s is refused, and the range is named",
     (seed) => {
       expect(refusalOf({ prompt: PROMPT, seed })).toEqual({
-        message: "Invalid value: expected an integer from 0 to 4294967295",
+        message: "expected an integer from 0 to 4294967295",
         path: "seed",
       });
     },
@@ -228,14 +228,14 @@ describe("width and height", () => {
   });
 
   test.each([504, 2056, 0, -512, 512.5, "512", null, Infinity])("%s is refused, and the range is named", (side) => {
-    const range = "Invalid value: expected an integer from 512 to 2048";
+    const range = "expected an integer from 512 to 2048";
 
     expect(refusalOf({ prompt: PROMPT, width: side, height: 512 })).toEqual({ message: range, path: "width" });
     expect(refusalOf({ prompt: PROMPT, width: 512, height: side })).toEqual({ message: range, path: "height" });
   });
 
   test.each([513, 516, 1023, 2047])("%i is refused, because it is no multiple of 8", (side) => {
-    const message = "Invalid value: expected a multiple of 8";
+    const message = "expected a multiple of 8";
 
     expect(refusalOf({ prompt: PROMPT, width: side, height: 512 })).toEqual({ message, path: "width" });
     expect(refusalOf({ prompt: PROMPT, width: 512, height: side })).toEqual({ message, path: "height" });
@@ -246,7 +246,7 @@ describe("width and height", () => {
     ["width", { height: 512 }],
   ])("%s is missed where the other is given alone", (path, input) => {
     expect(refusalOf({ prompt: PROMPT, ...input })).toEqual({
-      message: "Missing: give width and height together, or neither",
+      message: "missing: give width and height together, or neither",
       path,
     });
   });
@@ -260,7 +260,7 @@ describe("width and height", () => {
 
   test("are refused with image-01-live, which has aspect_ratio", () => {
     expect(refusalOf({ prompt: PROMPT, width: 512, height: 512, model: "image-01-live" })).toEqual({
-      message: "Not allowed with image-01-live: use aspect_ratio",
+      message: "not allowed with image-01-live: use aspect_ratio",
       path: "width",
     });
   });
@@ -384,7 +384,7 @@ describe("style", () => {
     "is refused with image-01, and the model that has styles is named",
     (model) => {
       expect(refusalOf({ prompt: PROMPT, style: { style_type: "漫画" }, ...model })).toEqual({
-        message: "Not allowed with image-01: set model to image-01-live",
+        message: "not allowed with image-01: set model to image-01-live",
         path: "style",
       });
     },

@@ -2,12 +2,13 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import type { CallToolResult, ServerNotification, ServerRequest } from "@modelcontextprotocol/sdk/types.js";
 import { name, version } from "../package.json";
+import { parseArguments } from "./arguments.ts";
 import { type Answer, CallRegistry } from "./calls/call-registry.ts";
 import { INLINE_MAX_BYTES, PROGRESS_INTERVAL_MS, TOOL_NAME } from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
 import { type Dependencies, generateAndSave } from "./generate.ts";
 import { toErrorResult, toOutput, toResult } from "./result.ts";
-import { type ToolInput, toolInputSchema, type ToolOutput, toolOutputSchema } from "./schemas.ts";
+import { toolArgumentsSchema, type ToolInput, type ToolOutput, toolOutputSchema } from "./schemas.ts";
 import { messageOf } from "./text.ts";
 import type { Call } from "./timing/call.ts";
 import { Progress } from "./timing/progress.ts";
@@ -43,12 +44,18 @@ export function createServer(options: ServerOptions): ImageServer {
     {
       title: "Generate images with MiniMax",
       description: DESCRIPTION,
-      inputSchema: toolInputSchema,
+      inputSchema: toolArgumentsSchema,
       outputSchema: toolOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
       _meta: { ui: { resourceUri: VIEW_URI } },
     },
-    (input, extra) => runCall(input, extra, options, calls),
+    async (args, extra) => {
+      try {
+        return await runCall(parseArguments(args), extra, options, calls);
+      } catch (error) {
+        return toErrorResult(error);
+      }
+    },
   );
   offerView(mcp, instructionsFor(options), {
     base: options.outputRoot.base,
@@ -82,12 +89,8 @@ async function runCall(
     const inline = input.return_images ? await readInlineImages(outcome.value.images, INLINE_MAX_BYTES) : [];
     return toResult(outcome.value, { input, inline, notices });
   };
-  try {
-    const waiter = { signal: extra.signal, onActivity: progress?.enter };
-    return await loggingDefects(extra.signal, log, () => calls.answer(input, waiter, work, render));
-  } catch (error) {
-    return toErrorResult(error);
-  }
+  const waiter = { signal: extra.signal, onActivity: progress?.enter };
+  return await loggingDefects(extra.signal, log, () => calls.answer(input, waiter, work, render));
 }
 
 /** Passes on what `operation` comes to; a defect is logged, but not what comes after the abort. */

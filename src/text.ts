@@ -16,6 +16,11 @@ export function codePoints(text: string): string[] {
   return Array.from(text);
 }
 
+/** Whether a text has at most `maximum` code points; a text that is far longer is not counted. */
+export function hasAtMost(text: string, maximum: number): boolean {
+  return text.length <= maximum || (text.length <= 2 * maximum && codePoints(text).length <= maximum);
+}
+
 /**
  * Text from outside made fit to quote: control characters, lone surrogates and runs of white space become one space, at
  * most `maxCharacters` code points stay, and `…` stands for what was left out.

@@ -5,26 +5,21 @@ import { startStandIn } from "../stand-in/server.ts";
 import { spawnServer } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
+/** What every model API takes; Gemini refuses a whole turn for any other. */
 const PORTABLE_KEYWORDS: readonly string[] = [
-  "$schema",
   "type",
+  "description",
+  "enum",
+  "items",
   "properties",
   "required",
-  "description",
   "default",
-  "enum",
-  "const",
-  "items",
   "minimum",
   "maximum",
-  "exclusiveMinimum",
-  "multipleOf",
-  "minLength",
-  "maxLength",
   "minItems",
   "maxItems",
-  "pattern",
-  "additionalProperties",
+  "minLength",
+  "maxLength",
 ];
 
 const schemaObject = z.record(z.string(), z.unknown());
@@ -52,7 +47,7 @@ async function listTools(): Promise<z.infer<typeof toolsAnswer>["result"]> {
 
 function withinSchema(schema: Schema): Schema[] {
   const properties = Object.values(schemaObject.parse(schema["properties"] ?? {}));
-  const inner = [...properties, schema["items"], schema["additionalProperties"]];
+  const inner = [...properties, schema["items"]];
   return [schema, ...inner.flatMap((part) => (typeof part === "object" ? withinSchema(schemaObject.parse(part)) : []))];
 }
 
@@ -70,10 +65,32 @@ describe("the answer to tools/list", () => {
     expect(Buffer.byteLength(JSON.stringify(listed))).toBeLessThan(7000);
   });
 
-  test("uses only keywords that every client understands", () => {
+  test("uses only keywords that every model API takes", () => {
     const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
     const keywords = schemas.flatMap(withinSchema).flatMap(Object.keys);
     expect([...new Set(keywords)].filter((keyword) => !PORTABLE_KEYWORDS.includes(keyword))).toEqual([]);
+  });
+
+  test("says every range in the description too, because some clients strip the keywords", () => {
+    const parameters = listed.tools.flatMap(({ inputSchema }) =>
+      withinSchema(inputSchema).flatMap((schema) => Object.entries(schemaObject.parse(schema["properties"] ?? {}))),
+    );
+    const BOUNDS = ["minimum", "maximum", "minItems", "maxItems", "maxLength"];
+    const unsaid = parameters.flatMap(([parameter, part]) => {
+      const schema = schemaObject.parse(part);
+      const description = z.string().parse(schema["description"]);
+      const bounds = BOUNDS.flatMap((keyword) =>
+        typeof schema[keyword] === "number" ? [String(schema[keyword])] : [],
+      );
+      return bounds.filter((bound) => !description.includes(bound)).map((bound) => `${parameter} ${bound}`);
+    });
+    expect(parameters).not.toHaveLength(0);
+    expect(unsaid).toEqual([]);
+  });
+
+  test("says the essential, with the words people search for, in the first 150 characters", () => {
+    const start = listed.tools.map(({ description }) => z.string().parse(description).slice(0, 150)).join("");
+    for (const word of ["Generate", "image", "text prompt", "save", "Costs money"]) expect(start).toContain(word);
   });
 
   test("describes every parameter", () => {

@@ -2,17 +2,20 @@ import { REFERENCE_MAX_BYTES } from "../constants.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { truncate } from "../text.ts";
 import { readReferenceFile, type ReferencePlaces } from "../utils/reference-file.ts";
+import { unsupportedImageKind, wordsForUnsupported } from "../utils/unsupported-image.ts";
 
-const IMAGE_DATA_URL = /^data:image\/(?:jpeg|png|webp);base64,/;
+const IMAGE_DATA_URL = /^data:image\/(jpeg|jpg|pjpeg|png|webp);base64,/i;
+const DATA_URL_KIND = /^data:image\/(hei[cf]|avif|gif|tiff|bmp|svg\+xml)/i;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 const QUOTED_CHARACTERS = 60;
+const LEADING_CHARACTERS = 400;
 
 /**
  * Turns one `image_file` into what MiniMax takes.
  *
  * @param name - how the parameter is called in messages
- * @returns the https or data URL as it was given, or a data URL of the local file
+ * @returns the https URL as it was given, or a data URL
  * @throws SubjectReferenceError for anything else
  */
 export async function resolveReference(imageFile: string, name: string, places: ReferencePlaces): Promise<string> {
@@ -26,17 +29,28 @@ export async function resolveReference(imageFile: string, name: string, places: 
   return readReferenceFile(imageFile, name, places);
 }
 
+/** The data URL by the name that MiniMax knows: some programs write `image/jpg`. */
 function checkedDataUrl(imageFile: string, name: string): string {
-  const prefix = IMAGE_DATA_URL.exec(imageFile)?.[0];
+  const [prefix, kind = ""] = IMAGE_DATA_URL.exec(imageFile) ?? [];
   if (prefix === undefined) {
-    throw new SubjectReferenceError(`${name}: the data URL is not a JPEG, PNG or WebP image in base64.`);
+    const [, other] = DATA_URL_KIND.exec(imageFile) ?? [];
+    throw new SubjectReferenceError(
+      other === undefined
+        ? `${name}: the data URL is not a JPEG, PNG or WebP image in base64.`
+        : `${name}: the data URL is ${wordsForUnsupported(other.toUpperCase())}.`,
+    );
+  }
+  const encodedLength = imageFile.length - prefix.length;
+  if ((encodedLength / 4) * 3 >= REFERENCE_MAX_BYTES) {
+    throw new SubjectReferenceError(`${name}: the data URL holds 10 MB or more.`);
   }
   const encoded = imageFile.slice(prefix.length);
   if (encoded.length % 4 !== 0 || !BASE64.test(encoded)) {
     throw new SubjectReferenceError(`${name}: the data URL's base64 is not valid.`);
   }
-  if ((encoded.length / 4) * 3 >= REFERENCE_MAX_BYTES) {
-    throw new SubjectReferenceError(`${name}: the data URL holds 10 MB or more.`);
+  const unsupported = unsupportedImageKind(Buffer.from(encoded.slice(0, LEADING_CHARACTERS), "base64"));
+  if (unsupported !== undefined) {
+    throw new SubjectReferenceError(`${name}: the data URL is ${wordsForUnsupported(unsupported)}.`);
   }
-  return imageFile;
+  return `data:image/${kind.toLowerCase().replace(/^p?jpe?g$/, "jpeg")};base64,${encoded}`;
 }

@@ -69,7 +69,8 @@ async function leadsTo(file: FileHandle, real: string, directories: readonly str
   return true;
 }
 
-async function isInsideAny(real: string, directories: readonly string[]): Promise<boolean> {
+/** Whether a real path lies in one of the directories, by their own real paths. */
+export async function isInsideAny(real: string, directories: readonly string[]): Promise<boolean> {
   if (!nodePath.isAbsolute(real)) return false;
   const allowed = await Promise.all(directories.map((directory) => realpath(directory).catch(() => directory)));
   return allowed.some((directory) => isInside(directory, real));

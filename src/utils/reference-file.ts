@@ -7,6 +7,8 @@ import { messageOf, systemCode, truncate } from "../text.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
 import { openInside } from "./open-inside.ts";
 import { expandHome, isInside } from "./paths.ts";
+import { similarName } from "./similar-name.ts";
+import { unsupportedImageKind, wordsForUnsupported } from "./unsupported-image.ts";
 
 /** Where local reference images may be read. All paths are absolute. */
 export interface ReferencePlaces {
@@ -53,7 +55,13 @@ export async function readLocalImage(
   const path = nodePath.resolve(places.base, expanded);
   const bytes = await readAllowed(path, name, [places.base, ...places.directories], limitBytes);
   const header = readImageHeader(bytes);
-  if (header === undefined) throw refused(name, `${truncate(path)} is not a JPEG, PNG or WebP image`);
+  if (header === undefined) {
+    const kind = unsupportedImageKind(bytes);
+    throw refused(
+      name,
+      `${truncate(path)} is ${kind === undefined ? "not a JPEG, PNG or WebP image" : wordsForUnsupported(kind)}`,
+    );
+  }
   return { bytes, header };
 }
 
@@ -79,7 +87,7 @@ async function readAllowed(
     `${truncate(path)} is outside the directories that may be read (${truncate(allowed.join(", "))})`,
   );
   try {
-    const file = await openInside(path, allowed);
+    const file = await openMeant(path, allowed);
     if (file === undefined) throw outside;
     try {
       return await readWhole(file, path, name, limitBytes);
@@ -90,6 +98,17 @@ async function readAllowed(
     if (error instanceof SubjectReferenceError) throw error;
     if (!allowed.some((directory) => isInside(directory, path))) throw outside;
     throw refused(name, `${truncate(path)} cannot be read (${systemCode(error) ?? messageOf(error)})`);
+  }
+}
+
+/** The file of that name; where there is none, the one file beside it whose name differs only in how it is encoded. */
+async function openMeant(path: string, allowed: readonly string[]): Promise<FileHandle | undefined> {
+  try {
+    return await openInside(path, allowed);
+  } catch (error) {
+    const similar = systemCode(error) === "ENOENT" ? await similarName(path, allowed) : undefined;
+    if (similar === undefined) throw error;
+    return openInside(similar, allowed);
   }
 }
 
