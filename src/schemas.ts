@@ -10,7 +10,7 @@ import {
   STYLE_TYPES,
 } from "./constants.ts";
 import { hasAtMost } from "./text.ts";
-import { isPath, mistakeInPath } from "./utils/path-words.ts";
+import { mistakeInPath } from "./utils/path-words.ts";
 
 const FILE_NAME_MAX_CHARACTERS = 60;
 const FILE_NAME_MAX_BYTES = 120;
@@ -68,10 +68,6 @@ const side = integerBetween(SIDE_PIXELS.minimum, SIDE_PIXELS.maximum).refine(
 
 const filename = z
   .string({ error: FILE_NAME_RULE })
-  .refine((name) => !isPath(name), {
-    error: "expected a file name alone: the directory goes into output_dir",
-    abort: true,
-  })
   .refine(isPlainFileName, { error: FILE_NAME_RULE })
   .meta({ minLength: 1, maxLength: FILE_NAME_MAX_CHARACTERS });
 

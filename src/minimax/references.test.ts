@@ -74,12 +74,9 @@ describe("anything else is refused", () => {
   });
 
   test.each([
-    ["a GIF", "data:image/gif;base64,R0lGODlh"],
-    ["an SVG", "data:image/svg+xml;base64,PHN2Zz4="],
     ["HTML", "data:text/html;base64,PGh0bWw+"],
     ["a data URL that is not base64", "data:image/png,%89PNG"],
     ["a data URL with parameters", "data:image/png;name=a;base64,iVBORw0KGgo="],
-    ["a data URL in capitals", "DATA:IMAGE/PNG;BASE64,iVBORw0KGgo="],
   ])("%s", async (_case, imageFile) => {
     expect((await refusalOf(imageFile)).message).toBe(
       `${NAME}: the data URL is not a JPEG, PNG or WebP image in base64.`,
@@ -109,6 +106,27 @@ describe("anything else is refused", () => {
 
   test.each([10_000_000, 10_000_001, 40_000_000])("a data URL of %i bytes", async (byteLength) => {
     expect((await refusalOf(dataUrlOf(byteLength))).message).toContain("10 MB or more");
+  });
+});
+
+describe("a data URL", () => {
+  test.each([
+    ["data:image/jpg;base64,/9j/4AAQ", "data:image/jpeg;base64,/9j/4AAQ"],
+    ["data:image/pjpeg;base64,/9j/4AAQ", "data:image/jpeg;base64,/9j/4AAQ"],
+    ["DATA:IMAGE/PNG;BASE64,iVBORw0KGgo=", "data:image/png;base64,iVBORw0KGgo="],
+  ])("%s is sent by the name that MiniMax knows", async (imageFile, sent) => {
+    expect(await resolveReference(imageFile, NAME, NOWHERE)).toBe(sent);
+  });
+
+  test.each([
+    ["a GIF", "data:image/gif;base64,R0lGODlh"],
+    ["an SVG", "data:image/svg+xml;base64,PHN2Zz4="],
+    ["a HEIC", "data:image/heic;base64,AAAA"],
+    ["an AVIF", "data:image/avif;base64,AAAA"],
+  ])("of %s image is refused by that name", async (kind, imageFile) => {
+    expect((await refusalOf(imageFile)).message).toBe(
+      `${NAME}: the data URL is ${kind} image, which MiniMax does not take: convert it to JPEG or PNG.`,
+    );
   });
 });
 

@@ -5,7 +5,7 @@ import { readReferenceFile, type ReferencePlaces } from "../utils/reference-file
 import { unsupportedImageKind, wordsForUnsupported } from "../utils/unsupported-image.ts";
 
 const IMAGE_DATA_URL = /^data:image\/(jpeg|jpg|pjpeg|png|webp);base64,/i;
-const DATA_URL_KIND = /^data:image\/(hei[cf]|avif|gif|tiff|bmp|svg\+xml)/i;
+const DATA_URL_KIND = /^data:image\/(hei[cf]|avif|gif|tiff|bmp|svg)/i;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 const QUOTED_CHARACTERS = 60;

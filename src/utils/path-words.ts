@@ -8,7 +8,7 @@ const UNFILLED = [
   /(?:^|[\\/])\$[A-Za-z_]\w*(?=[\\/]|$)/,
   /(?:^|[\\/])%[A-Za-z_][\w()]*%(?=[\\/]|$)/,
 ];
-const UNFILLED_KEY = /^(?:sk-)?(?:api-)?(?:your|my|insert|replace|paste)[-_ ]|^\$\w+$|^%\w+%$/i;
+const UNFILLED_KEY = /^(?:sk-)?(?:api-)?(?:your|my|insert|replace|paste)[-_ ]|^\$\w+$|^%\w+%$|^\$?\{.*\}$|^<.*>$/i;
 const QUOTATION_MARKS = /^["'`“”„«‘’].*["'`“”»‘’]$/s;
 const FILE_URL = /^file:/i;
 const WINDOWS_PATH = /^[A-Za-z]:(?:[\\/]|$)|^\\|^[^/~][^/]*\\/;
@@ -44,6 +44,5 @@ export function mistakeInPath(text: string, path: PlatformPath = nodePath): stri
  */
 export function mistakeInKey(text: string): string | undefined {
   if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
-  const isUnfilled = UNFILLED_KEY.test(text) || UNFILLED.some((pattern) => pattern.test(text));
-  return isUnfilled ? "is a placeholder that nobody filled in: put the key itself there" : undefined;
+  return UNFILLED_KEY.test(text) ? "is a placeholder that nobody filled in: put the key itself there" : undefined;
 }

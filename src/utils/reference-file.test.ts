@@ -241,7 +241,6 @@ describe("nothing is read", () => {
   test.each([
     ["empty", Buffer.alloc(0)],
     ["text", Buffer.from("root:x:0:0:root:/root:/bin/sh\n")],
-    ["a GIF", Buffer.from("GIF89a\x01\0\x01\0\x80\0\0", "latin1")],
     ["a JPEG that ends before its size", PICTURE.subarray(0, 20)],
   ])("that is %s instead of an image", async (_case, bytes) => {
     await using place = await room();
