@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type SpawnOptions } from "node:child_process";
+import { spawn, type SpawnOptions, spawnSync } from "node:child_process";
 import { cp, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,7 +45,10 @@ function findWine(): string | undefined {
   return major >= WINE_MAJOR_MINIMUM ? stdout.trim() : undefined;
 }
 
-/** Copies the tree, installs in the copy what the tests need on Windows, and unpacks Node for Windows beside it, whose package it names. */
+/**
+ * Copies the tree, installs in the copy what the tests need on Windows, and unpacks Node for Windows beside it, whose
+ * package it names.
+ */
 async function fetchPackages(workshop: string, npmScript: string): Promise<string> {
   const copy = join(workshop, "copy");
   await cp(".", copy, { recursive: true, filter: (source) => !NOT_COPIED.includes(source) });
@@ -76,7 +79,10 @@ async function buildAndTest(workshop: string): Promise<boolean> {
   return problems.length === 0;
 }
 
-/** Runs a program under Wine, in the copy, and gives what it wrote, by way of a file: Node for Windows cannot write to a Unix pipe. */
+/**
+ * Runs a program under Wine, in the copy, and gives what it wrote, by way of a file: Node for Windows cannot write to a
+ * Unix pipe.
+ */
 async function runWine(workshop: string, command: readonly string[], goodCodes = [0]): Promise<string> {
   const logPath = join(workshop, "log.txt");
   const log = await open(logPath, "w");

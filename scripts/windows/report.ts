@@ -7,7 +7,7 @@ const FAIL_UNDER_WINE: readonly string[] = [
   "nothing is read through a link to a directory outside",
 ];
 
-/** The part of Vitest's JSON report that counts here. A file that could not even be loaded has a message and no tests. */
+/** What counts of Vitest's JSON report. A file that could not even be loaded has a message and no tests. */
 const reportSchema = z.object({
   testResults: z.array(
     z.object({
