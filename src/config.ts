@@ -12,6 +12,7 @@ import { ConfigurationError } from "./errors.ts";
 import { isLoopback } from "./minimax/loopback.ts";
 import { mistakeInKey, mistakeInPath } from "./utils/path-words.ts";
 import { expandHome } from "./utils/paths.ts";
+import { badDirectoryName } from "./utils/windows-names.ts";
 
 /** The environment, validated. */
 export interface Config {
@@ -94,9 +95,13 @@ const environmentSchema = z.object({
     .meta({ fallback: "required", description: "Your key. It is sent to MiniMax and nowhere else." }),
   MINIMAX_OUTPUT_DIR: z
     .string()
-    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character" })
+    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character", abort: true })
     .superRefine((text, context) => {
       refuseMistake("MINIMAX_OUTPUT_DIR", mistakeInPath(text.trim()), context);
+    })
+    .refine((text) => badDirectoryName(text.trim()) === undefined, {
+      error:
+        'MINIMAX_OUTPUT_DIR holds a name that Windows cannot use for a directory: a device such as CON, one of < > : " | ? *, or a dot or space at the end',
     })
     .default("")
     .meta({

@@ -8,7 +8,7 @@ import { messageOf, plural } from "./text.ts";
 import { unlessStuck } from "./timing/abort.ts";
 import type { Call } from "./timing/call.ts";
 import { retry, type Timing } from "./timing/retry.ts";
-import { type NameSequence, numberedNames, promptNames } from "./utils/file-names.ts";
+import { longestNameBytes, type NameSequence, numberedNames, promptNames } from "./utils/file-names.ts";
 import { assertWritable, resolveOutputDirectory } from "./utils/output-directory.ts";
 import type { OutputRoot } from "./utils/output-root.ts";
 import { saveImage } from "./utils/save-image.ts";
@@ -65,7 +65,9 @@ async function prepare(input: ToolInput, dependencies: Dependencies, call: Call)
     homeDirectory: dependencies.homeDirectory,
   });
   call.signal.throwIfAborted();
-  await assertWritable(await directoryFor(input, dependencies, call), call.signal);
+  const directory = await directoryFor(input, dependencies, call);
+  const nameBytes = longestNameBytes(input.filename, input.prompt);
+  await assertWritable(directory, dependencies.outputRoot.base, nameBytes, call.signal);
   return request;
 }
 

@@ -11,14 +11,14 @@ import {
 } from "./constants.ts";
 import { hasAtMost } from "./text.ts";
 import { mistakeInPath } from "./utils/path-words.ts";
+import { isWindowsName } from "./utils/windows-names.ts";
 
 const FILE_NAME_MAX_CHARACTERS = 60;
 const FILE_NAME_MAX_BYTES = 120;
 const PATH_MAX_LENGTH = 4096;
 const URL_MAX_LENGTH = 8192;
 const DATA_URL_MAX_LENGTH = Math.ceil(REFERENCE_MAX_BYTES / 3) * 4 + 100;
-const PLAIN_FILE_NAME = /^(?![.\- ])[^/\\:*?"<>|\p{Cc}\p{Cf}\p{Cs}]+(?<![. ])$/u;
-const WINDOWS_DEVICE = /^(?:con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\.|$)/i;
+const ODD_FILE_NAME = /^[.\- ]|[\p{Cf}\p{Cs}]/u;
 const FILE_NAME_RULE =
   'expected a plain file name of at most 60 characters and 120 bytes, without / \\ : * ? " < > |, no dot, dash or space in front, no dot or space at the end, and no Windows device name';
 
@@ -265,5 +265,5 @@ export interface GenerationRequest {
 
 function isPlainFileName(name: string): boolean {
   const fits = hasAtMost(name, FILE_NAME_MAX_CHARACTERS) && Buffer.byteLength(name) <= FILE_NAME_MAX_BYTES;
-  return fits && PLAIN_FILE_NAME.test(name) && !WINDOWS_DEVICE.test(name);
+  return fits && isWindowsName(name) && !ODD_FILE_NAME.test(name);
 }

@@ -9,6 +9,8 @@ import { spawnServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
+const LINUX_PATH_MAX_BYTES = 4096;
+
 const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" } }));
 
 describe("files", () => {
@@ -22,6 +24,45 @@ describe("files", () => {
     expect(await readdir(server.outputDir)).toHaveLength(40);
     const contents = await Promise.all(paths.map((path) => readFile(path)));
     expect(contents.sort((a, b) => a.compare(b))).toEqual(api.pictures.toSorted((a, b) => a.compare(b)));
+  });
+
+  test("whose names differ only in case or in normalization never replace each other", async () => {
+    const filenames = [
+      "hero",
+      "HERO",
+      "Hero",
+      "caf\u00e9",
+      "cafe\u0301",
+      "CAF\u00c9",
+      "\ufb01g",
+      "fig",
+      "stra\u00dfe",
+      "STRASSE",
+    ];
+    const images = filenames.map((_, index) => bigJpeg(2_000 + index));
+    const { server } = shared.begin({ script: images.map((image) => deliver([image])) });
+
+    const paths: string[] = [];
+    for (const filename of filenames) {
+      const result = await server.generate({ prompt: "a cat", filename });
+      paths.push(...toolOutputSchema.parse(result.structuredContent).file_paths);
+    }
+
+    expect(await Promise.all(paths.map((path) => readFile(path)))).toEqual(images);
+    expect(await readdir(server.outputDir)).toHaveLength(filenames.length);
+  });
+
+  test.runIf(process.platform === "linux")("that the path has no room for are refused before the request", async () => {
+    const { api, server } = shared.begin();
+    const longestDirectory = LINUX_PATH_MAX_BYTES - 1 - "/.jpeg".length - 60;
+    let output_dir = "x".repeat((longestDirectory - server.outputDir.length) % 100 || 100);
+    while (server.outputDir.length + output_dir.length + 1 < longestDirectory) output_dir += `/${"x".repeat(99)}`;
+
+    const result = await server.generate({ prompt: "a cat", output_dir, filename: "x".repeat(60) });
+
+    expect(textOf(result)).toContain("cannot be written (ENAMETOOLONG)");
+    expect(textOf(result)).toContain("No request was made.");
+    expect(api.requests).toHaveLength(0);
   });
 
   test("whose directory is removed while MiniMax draws are saved in it all the same", async () => {

@@ -147,7 +147,11 @@ describe("a reference that may not be used is refused by name, and no request is
     ["a missing file", () => "missing.png", "cannot be read (ENOENT)"],
     ["an http URL", () => "http://127.0.0.1/face.png", "is not an https:// URL"],
     ["a GIF as data URL", () => "data:image/gif;base64,R0lGODlhAQABAAAAACw=", "is not a JPEG, PNG or WebP image"],
-    ["a file URL of another machine", () => "file://other.test/face.png", "is not a local file URL"],
+    [
+      "a file URL of another machine",
+      () => "file://other.test/share/face.png",
+      ON_WINDOWS ? "is outside the directories" : "is not a local file URL",
+    ],
     ["a path with a NUL", () => "face.png\0.txt", "NUL"],
   ];
 

@@ -2,7 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { anyText } from "../../test/support/any-text.ts";
 import { codePoints } from "../text.ts";
-import { type IsTaken, type NameSequence, numberedNames, promptNames, slugOf, uniqueBaseName } from "./file-names.ts";
+import {
+  type IsTaken,
+  longestNameBytes,
+  type NameSequence,
+  numberedNames,
+  promptNames,
+  slugOf,
+  uniqueBaseName,
+} from "./file-names.ts";
 
 const allFree: IsTaken = () => Promise.resolve(false);
 const takenUpTo =
@@ -141,6 +149,28 @@ describe("whatever the prompt", () => {
       { numRuns: 200 },
     );
   });
+});
+
+describe("the longest name of a call", () => {
+  test.each([
+    [undefined, "a cat"],
+    [undefined, "猫".repeat(50)],
+    ["hero", "a cat"],
+    ["hero.jpeg", "a cat"],
+    ["é".repeat(60), "a cat"],
+  ])(
+    "of filename %j and prompt %j is no shorter than any that it gives, and fits every filesystem",
+    async (filename, prompt) => {
+      const longest = longestNameBytes(filename, prompt);
+      const namesOf = filename === undefined ? promptNames(prompt, 9_999_999_999_999) : numberedNames(filename, 9);
+      const nextName = namesOf(9);
+
+      for (let taken = 0; taken < 2_000; taken++) {
+        expect(bytesIn(`${await nextName(allFree)}.jpeg`)).toBeLessThanOrEqual(longest);
+      }
+      expect(longest).toBeLessThanOrEqual(143);
+    },
+  );
 });
 
 describe("uniqueBaseName", () => {

@@ -1,3 +1,4 @@
+import { IMAGES_MAX } from "../constants.ts";
 import { codePoints } from "../text.ts";
 
 const SLUG_MAX_CHARACTERS = 50;
@@ -54,7 +55,7 @@ export function promptNames(prompt: string, unixMs: number): NameSequence {
  * @param filename - a leading part of a file name; an image extension is dropped, because the bytes decide it
  */
 export function numberedNames(filename: string, count: number): NameSequence {
-  const baseName = filename.replace(IMAGE_EXTENSION, "");
+  const baseName = withoutExtension(filename);
   let next = count + 1;
   return (index) => {
     let isFirst = true;
@@ -89,6 +90,20 @@ async function firstFree(start: number, isTaken: (number: number) => Promise<boo
     else free = middle;
   }
   return free;
+}
+
+/** No name that these sequences give has more UTF-8 bytes, its extension included; at most 142. */
+export function longestNameBytes(filename: string | undefined, prompt: string): number {
+  const longest = Number.MAX_SAFE_INTEGER;
+  const baseName =
+    filename === undefined
+      ? uniqueBaseName(slugOf(prompt), longest, IMAGES_MAX)
+      : `${withoutExtension(filename)}-${longest}`;
+  return Buffer.byteLength(`${baseName}.jpeg`);
+}
+
+function withoutExtension(filename: string): string {
+  return filename.replace(IMAGE_EXTENSION, "");
 }
 
 /** `<slug>-<unix ms>-<index>-<8 hex>`, without the extension; different each time. `index` counts from 1. */

@@ -7,15 +7,17 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { waitFor } from "../../test/support/wait-for.ts";
+import { type WindowsDisk, windowsDisk } from "../../test/support/windows-disk.ts";
 import { OutputDirectoryError } from "../errors.ts";
 import { assertWritable, canBeWritten, resolveOutputDirectory } from "./output-directory.ts";
 import type { OutputRoot } from "./output-root.ts";
 
 const isWindows = process.platform === "win32";
+const LINUX_PATH_MAX_BYTES = 4096;
 
 async function resolveAndProve(requested: string | undefined, root: OutputRoot, home: string): Promise<string> {
   const directory = await resolveOutputDirectory(requested, root, home);
-  await assertWritable(directory, new AbortController().signal);
+  await assertWritable(directory, root.base, 0, new AbortController().signal);
   return directory;
 }
 
@@ -48,7 +50,7 @@ async function room({ base = "base", root }: { base?: string; root?: TemporaryDi
   };
 }
 
-async function errorOf(resolving: Promise<string>): Promise<OutputDirectoryError> {
+async function errorOf(resolving: Promise<unknown>): Promise<OutputDirectoryError> {
   try {
     await resolving;
   } catch (error) {
@@ -73,7 +75,7 @@ describe("an output directory", () => {
     ["relative with a trailing separator", "cats/", "cats"],
     ["the base itself", ".", "."],
     ["named with leading dots", "..cats", "..cats"],
-    ["named with three dots", "...", "..."],
+    ...(isWindows ? [] : [["named with three dots", "...", "..."]]),
     ["named in another script", "猫/γάτες", join("猫", "γάτες")],
     ["named with blanks", "my cats", "my cats"],
     ["named like somebody's home", "~bob", "~bob"],
@@ -224,7 +226,15 @@ describe("outside the base", () => {
   test.runIf(isWindows)("another drive and a share are refused", async () => {
     await using place = await room();
 
-    for (const requested of ["Q:\\cats", "Q:cats", "\\\\server\\share\\cats"]) await place.refusal(requested);
+    for (const requested of ["Q:\\cats", "Q:cats", "\\\\server\\share\\cats"]) {
+      expect((await place.refusal(requested)).message).toContain("outside the base directory");
+    }
+  });
+
+  test.runIf(process.platform === "linux")("a place that does not let itself be looked at is refused", async () => {
+    await using place = await room();
+
+    expect((await place.refusal("/dev/null/cats")).message).toContain("outside the base directory");
   });
 });
 
@@ -396,6 +406,156 @@ test.runIf(process.platform === "linux")(
   },
 );
 
+describe("on Windows,", () => {
+  const shares = [
+    "\\\\host\\share\\a",
+    "//host/share/a",
+    "\\/host/share",
+    "\\\\?\\UNC\\host\\share\\a",
+    "//./unc/host/share",
+    "\\\\.\\pipe\\cats",
+    "\\\\?\\GLOBALROOT\\Device\\Mup\\host\\share",
+    "\\\\?\\C:\\..\\UNC\\host\\share",
+  ];
+
+  test.each(shares)("nothing but the base is looked at before %j is refused", async (requested) => {
+    const disk = windowsDisk(["C:\\out", "\\\\host\\share\\a"]);
+
+    const { message, details } = await errorOf(askWindows(disk, requested));
+
+    expect(message).toContain("is outside the base directory C:\\out.");
+    expect(details.recovery).toContain("No request was made.");
+    expect(disk.asked).toEqual(["C:\\out"]);
+  });
+
+  test("a base on a share is used, however the share is spelled", async () => {
+    const base = "\\\\host\\share\\pictures";
+    const disk = windowsDisk([base]);
+
+    for (const requested of ["cats", `${base}\\cats`, "//HOST/share/pictures/cats"]) {
+      expect(await askWindows(disk, requested, base)).toBe(`${base}\\cats`);
+    }
+    expect((await errorOf(askWindows(disk, "\\\\host\\other\\cats", base))).message).toContain("is outside");
+    expect((await errorOf(askWindows(disk, "\\\\host\\share\\cats", base))).message).toContain("is outside");
+  });
+
+  test("a base on a drive that stands for a share may be named by the share", async () => {
+    const disk = windowsDisk(["Z:\\pictures", "\\\\host\\share\\pictures"], { "Z:": "\\\\host\\share" });
+
+    expect(await askWindows(disk, "cats", "Z:\\pictures")).toBe("\\\\host\\share\\pictures\\cats");
+    expect(await askWindows(disk, "\\\\host\\share\\pictures", "Z:\\pictures")).toBe("\\\\host\\share\\pictures");
+  });
+
+  test.each(["cats", "C:\\kit\\cats", "c:/KIT/cats", "..\\Kit\\cats", "C:cats", "\\\\?\\C:\\kit\\cats"])(
+    "%j is the same directory in the base",
+    async (requested) => {
+      const disk = windowsDisk(["C:\\kit\\Cats"]);
+
+      expect(await askWindows(disk, requested, "C:\\kit")).toBe("C:\\kit\\Cats");
+    },
+  );
+
+  test.each([
+    ["C:\\kit", "..\\\u212Ait"],
+    ["C:\\kit", "C:\\\u212Ait\\cats"],
+    ["C:\\\u00E5", "..\\\u212B"],
+    ["C:\\\u03C9", "..\\\u2126\\cats"],
+    ["C:\\\u00DF", "..\\\u1E9E"],
+  ])("a neighbour of %j that only Unicode takes for it, %j, is outside", async (base, requested) => {
+    const disk = windowsDisk([base]);
+
+    expect((await errorOf(askWindows(disk, requested, base))).message).toContain("is outside the base directory");
+    expect(disk.directories()).toEqual(["C:\\", base]);
+  });
+
+  test("what does not exist yet is compared exactly, too", async () => {
+    const disk = windowsDisk(["C:\\"]);
+
+    expect((await errorOf(askWindows(disk, "..\\KIT\\cats", "C:\\kit"))).message).toContain("is outside");
+    expect(disk.directories()).toEqual(["C:\\"]);
+    expect(await askWindows(disk, "..\\kit\\cats", "C:\\kit")).toBe("C:\\kit\\cats");
+  });
+
+  test.each(["trail.", "trail ", "cats\\CON", "nul.d", "C:\\out\\a:b", "what?", "a\\...\\b", "a\tb"])(
+    "the name %j is refused, and nothing is looked at",
+    async (requested) => {
+      const disk = windowsDisk(["C:\\out"]);
+
+      const { message, details } = await errorOf(askWindows(disk, requested));
+
+      expect(message).toContain("which Windows cannot use as the name of a directory");
+      expect(details.recovery).toContain("No request was made.");
+      expect(disk.asked).toEqual([]);
+    },
+  );
+
+  test.each(["Q:\\", "Q:\\cats", "Q:cats", "\\\\?\\Q:\\cats"])(
+    "a drive that is not there, in %j, is outside",
+    async (requested) => {
+      const disk = windowsDisk(["C:\\out"]);
+
+      expect((await errorOf(askWindows(disk, requested))).message).toContain("is outside the base directory");
+    },
+  );
+
+  test("a base whose drive is not there cannot be written", async () => {
+    const disk = windowsDisk(["C:\\"]);
+
+    expect((await errorOf(askWindows(disk, "cats", "Q:\\pictures"))).message).toContain("cannot be written (ENOENT)");
+  });
+
+  function askWindows(disk: WindowsDisk, requested: string, base = "C:\\out"): Promise<string> {
+    return resolveOutputDirectory(
+      requested,
+      { base, defaultDirectory: base },
+      "C:\\Users\\Ada",
+      undefined,
+      disk.platform,
+    );
+  }
+});
+
+describe("the proof that a directory can be written", () => {
+  const signal = new AbortController().signal;
+
+  test.runIf(process.platform === "linux")("needs room in the path for a name of the given length", async () => {
+    await using directory = await temporaryDirectory();
+    const deep = await directoryOfLength(directory.path, LINUX_PATH_MAX_BYTES - 1 - 101);
+
+    await assertWritable(deep, directory.path, 100, signal);
+    const { message } = await errorOf(assertWritable(deep, directory.path, 101, signal));
+
+    expect(message).toContain("(ENAMETOOLONG)");
+    expect(await readdir(deep)).toEqual([]);
+  });
+
+  test("names MINIMAX_OUTPUT_DIR where the base itself is at fault, and another output_dir elsewhere", async () => {
+    await using place = await room();
+    const file = join(place.base, "notes.txt");
+    await writeFile(file, "mine");
+
+    const ofDirectory = await errorOf(assertWritable(file, place.base, 0, signal));
+    const ofBase = await errorOf(assertWritable(file, file, 0, signal));
+    const ofMissingBase = await errorOf(
+      resolveAndProve("cats", { base: join(file, "a"), defaultDirectory: file }, file),
+    );
+
+    expect(ofDirectory.details.recovery).toContain("Choose another output_dir");
+    for (const { details } of [ofBase, ofMissingBase]) {
+      expect(details.recovery).toContain("Set MINIMAX_OUTPUT_DIR to a directory that can be written");
+      expect(details.recovery).not.toContain("output_dir");
+    }
+  });
+});
+
+async function directoryOfLength(parent: string, bytes: number): Promise<string> {
+  let path = parent;
+  while (bytes - path.length > 201) path = join(path, "x".repeat(199));
+  path = join(path, "x".repeat(bytes - path.length - 1));
+  await mkdir(path, { recursive: true });
+  return path;
+}
+
 test("whatever is asked for, it is inside the base or refused, and what is outside stays as it is", async () => {
   await using place = await room();
   if (!isWindows) await symlink(place.outside, join(place.base, "link"));
@@ -446,6 +606,10 @@ describe("whether a directory can be written", () => {
 
     expect(await canBeWritten(join(directory.path, "not", "there", "yet"))).toBe(true);
     expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test.runIf(isWindows)("is no on a drive that is not there", async () => {
+    expect(await canBeWritten("Q:\\pictures\\cats")).toBe(false);
   });
 
   test("is no for a file and for what would lie below it", async () => {

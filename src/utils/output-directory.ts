@@ -1,15 +1,22 @@
-import { lstat, mkdir, open, realpath } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import nodePath from "node:path";
 import { OutputDirectoryError } from "../errors.ts";
 import { messageOf, systemCode, truncate } from "../text.ts";
 import type { OutputRoot } from "./output-root.ts";
-import { expandHome, isInside } from "./paths.ts";
+import { expandHome, isInside, isOnForeignShare } from "./paths.ts";
+import { exists, PLATFORM, type Platform, type RealPath, realPathOf } from "./real-path.ts";
 import { removeFile, temporaryPath } from "./temporary-file.ts";
+import { badDirectoryName } from "./windows-names.ts";
+
+const CHOOSE_ANOTHER =
+  "No request was made. Choose another output_dir inside the base directory, or fix the permissions or the disk.";
+const SET_BASE =
+  "No request was made. Set MINIMAX_OUTPUT_DIR to a directory that can be written, or fix the permissions or the disk.";
 
 /**
  * Turns `output_dir` into a directory that exists and lies inside the base after resolving symlinks on both sides.
  * Nothing is created when the directory is refused; only where another program puts a link in its place meanwhile,
- * empty directories may stay behind the link.
+ * empty directories may stay behind the link. What can be refused by its words alone is not looked for on the disk.
  *
  * @param requested - the call's `output_dir`; absent for the default directory
  * @param signal - its reason takes the place of an error that comes after the abort
@@ -22,43 +29,62 @@ export async function resolveOutputDirectory(
   { base, defaultDirectory }: OutputRoot,
   homeDirectory: string | undefined,
   signal?: AbortSignal,
+  platform: Platform = PLATFORM,
 ): Promise<string> {
+  const { path, realpath } = platform;
   const words = requested ?? defaultDirectory;
   if (words.includes("\0")) throw outside(words, base);
-  const expanded = expandHome(words, homeDirectory);
-  if (expanded === undefined) {
-    throw new OutputDirectoryError(
-      `output_dir "${truncate(words)}" begins with ~, and the user of the server has no home directory.`,
-      { recovery: "No request was made. Give an absolute path, or one that is relative to the base directory." },
-    );
-  }
-  const target = nodePath.resolve(base, expanded);
-  return refusing(target, signal, async () => {
-    const resolvingBase = realPathOf(base);
-    const [realBase, real] = await Promise.all([resolvingBase, target === base ? resolvingBase : realPathOf(target)]);
-    if (!isInside(realBase.path, real.path)) throw outside(words, base);
+  const badName = requested === undefined ? undefined : badDirectoryName(requested, path);
+  if (badName !== undefined) throw unusableName(words, badName);
+  const expanded = expandHome(words, homeDirectory, path);
+  if (expanded === undefined) throw homeless(words);
+  const target = path.resolve(base, expanded);
+  return refusing(target, base, signal, async () => {
+    const realBase = await realPathOf(base, platform);
+    if (isOnForeignShare(target, [base, realBase.path], path)) throw outside(words, base);
+    const real = target === base ? realBase : await realTarget(words, target, base, platform);
+    if (!isInside(realBase.path, real.path, path)) throw outside(words, base);
     if (!real.exists) {
-      await makeDirectory(real.path);
-      if (!isInside(await realpath(base), await realpath(real.path))) throw outside(words, base);
+      await makeDirectory(real.path, platform);
+      if (!isInside(await realpath(base), await realpath(real.path), path)) throw outside(words, base);
     }
     return real.path;
   });
 }
 
 /**
+ * A path that does not lie in the base by its words has to be shown to lie there: a drive that is gone shows nothing.
+ */
+async function realTarget(words: string, target: string, base: string, platform: Platform): Promise<RealPath> {
+  try {
+    return await realPathOf(target, platform);
+  } catch (error) {
+    throw isInside(base, target, platform.path) ? error : outside(words, base);
+  }
+}
+
+/**
  * Writes a file into the directory, and takes it away again.
  *
+ * @param base - the base directory, which the error's hint may have to name
+ * @param nameBytes - the file's name is at least that long: where a short name fits, an image's may not
  * @param signal - once it aborts, nothing more is written, not even to prove that it can be
  * @throws the signal's reason on abort; OutputDirectoryError when the directory cannot be written
  */
-export async function assertWritable(directory: string, signal: AbortSignal): Promise<void> {
+export async function assertWritable(
+  directory: string,
+  base: string,
+  nameBytes: number,
+  signal: AbortSignal,
+): Promise<void> {
   signal.throwIfAborted();
-  await refusing(directory, signal, () => proveWritable(directory));
+  await refusing(directory, base, signal, () => proveWritable(directory, nameBytes));
 }
 
 /** Runs `operation`, and says of the directory whatever the system says of it. */
 async function refusing<T>(
   directory: string,
+  base: string,
   signal: AbortSignal | undefined,
   operation: () => Promise<T>,
 ): Promise<T> {
@@ -69,11 +95,7 @@ async function refusing<T>(
     if (error instanceof OutputDirectoryError) throw error;
     throw new OutputDirectoryError(
       `The output directory ${truncate(directory)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
-      {
-        recovery:
-          "No request was made. Choose another output_dir inside the base directory, or fix the permissions or the disk.",
-        cause: error,
-      },
+      { recovery: (await canBeWritten(base)) ? CHOOSE_ANOTHER : SET_BASE, cause: error },
     );
   }
 }
@@ -81,7 +103,8 @@ async function refusing<T>(
 /** Whether a directory, or the nearest one above it that exists, can be written. Leaves nothing behind. */
 export async function canBeWritten(directory: string): Promise<boolean> {
   try {
-    if (!(await exists(directory))) return await canBeWritten(nodePath.dirname(directory));
+    const parent = nodePath.dirname(directory);
+    if (parent !== directory && !(await exists(directory))) return await canBeWritten(parent);
     await proveWritable(directory);
     return true;
   } catch {
@@ -96,46 +119,40 @@ function outside(requested: string, base: string): OutputDirectoryError {
   });
 }
 
-/**
- * Resolves the links of the part of a path that exists, and appends the rest. A link that leads nowhere is an error.
- */
-async function realPathOf(path: string): Promise<{ path: string; exists: boolean }> {
-  try {
-    return { path: await realpath(path), exists: true };
-  } catch (error) {
-    const parent = nodePath.dirname(path);
-    if (systemCode(error) !== "ENOENT" || parent === path || (await exists(path))) throw error;
-    return { path: nodePath.join((await realPathOf(parent)).path, nodePath.basename(path)), exists: false };
-  }
+function homeless(requested: string): OutputDirectoryError {
+  return new OutputDirectoryError(
+    `output_dir "${truncate(requested)}" begins with ~, and the user of the server has no home directory.`,
+    { recovery: "No request was made. Give an absolute path, or one that is relative to the base directory." },
+  );
+}
+
+function unusableName(requested: string, name: string): OutputDirectoryError {
+  return new OutputDirectoryError(
+    `output_dir "${truncate(requested)}" holds "${truncate(name)}", which Windows cannot use as the name of a directory.`,
+    {
+      recovery:
+        'No request was made. Use names without < > : " | ? * and control characters, without a dot or space at the end, and not those of devices such as CON or NUL.',
+    },
+  );
 }
 
 /**
  * Level by level, because Node's recursive mkdir never returns where a filesystem says ENOENT below a directory that
  * exists (`/proc`).
  */
-async function makeDirectory(path: string): Promise<void> {
-  const parent = nodePath.dirname(path);
-  if (parent !== path && !(await exists(parent))) await makeDirectory(parent);
+async function makeDirectory(directory: string, platform: Platform): Promise<void> {
+  const parent = platform.path.dirname(directory);
+  if (parent !== directory && !(await exists(parent, platform))) await makeDirectory(parent, platform);
   try {
-    await mkdir(path);
+    await platform.mkdir(directory);
   } catch (error) {
     if (systemCode(error) !== "EEXIST") throw error;
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return false;
-    throw error;
-  }
-}
-
 /** Permission bits lie (read-only mounts, full disks, Windows ACLs): only writing proves it. */
-async function proveWritable(directory: string): Promise<void> {
-  const probe = temporaryPath(directory);
+async function proveWritable(directory: string, nameBytes = 0): Promise<void> {
+  const probe = temporaryPath(directory, nameBytes);
   const file = await open(probe, "wx");
   try {
     await file.writeFile("probe");

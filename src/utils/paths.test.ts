@@ -1,7 +1,7 @@
 import nodePath from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { expandHome, isInside } from "./paths.ts";
+import { expandHome, isInside, isOnForeignShare } from "./paths.ts";
 
 describe("inside", () => {
   test.each([
@@ -36,14 +36,14 @@ describe("inside", () => {
   test.each([
     ["C:\\base", "C:\\base"],
     ["C:\\base", "C:\\base\\cats"],
-    ["C:\\base", "c:\\BASE\\cats"],
     ["C:\\base", "C:/base/cats"],
+    ["C:\\base\\", "C:\\base"],
     ["C:\\base", "C:\\base\\..cats"],
     ["C:\\base", "C:\\base\\..cats\\more"],
     ["C:\\", "C:\\"],
-    ["C:\\", "c:\\cats"],
+    ["C:\\", "C:\\cats"],
     ["\\\\server\\share", "\\\\server\\share\\cats"],
-    ["\\\\server\\share\\base", "\\\\SERVER\\Share\\base\\cats"],
+    ["\\\\server\\share\\", "\\\\server\\share"],
   ])("%s is, on Windows, %s", (base, target) => {
     expect(isInside(base, target, nodePath.win32)).toBe(true);
   });
@@ -65,6 +65,12 @@ describe("inside", () => {
     ["\\\\server\\share\\base", "\\\\server\\other\\base"],
     ["\\\\server\\share\\base", "\\\\another\\share\\base"],
     ["C:\\base", "\\\\?\\C:\\other"],
+    ["C:\\base", "C:\\BASE\\cats"],
+    ["C:\\base", "c:\\base"],
+    ["C:\\kit", "C:\\\u212Ait"],
+    ["C:\\\u00E5", "C:\\\u212B"],
+    ["C:\\\u00E5", "C:\\a\u030A"],
+    ["\\\\server\\share\\base", "\\\\SERVER\\share\\base\\cats"],
   ])("%s is not, on Windows, %s", (base, target) => {
     expect(isInside(base, target, nodePath.win32)).toBe(false);
   });
@@ -107,53 +113,100 @@ describe("inside", () => {
   });
 
   test("agrees with a walk through the tree, for any segments on Windows", () => {
-    const bases = fc.constantFrom(
+    const bases = fc.constantFrom<{ volume: string; path: string[] }>(
       { volume: "C:", path: [] },
       { volume: "C:", path: ["base"] },
-      { volume: "c:", path: ["Srv", "Pictures", "..cats"] },
+      { volume: "C:", path: ["Srv", "Pictures", "..cats"] },
       { volume: "\\\\server\\share", path: ["base"] },
-    );
-    const separators = fc.constantFrom("\\", "/");
-    const casing = fc.constantFrom(
-      (text: string) => text,
-      (text: string) => text.toUpperCase(),
     );
     const segment = fc.record({
       lead: fc.constantFrom("", "", "", "", "root", "C:", "D:"),
-      steps: fc.array(
-        names.filter((name) => name.toUpperCase().toLowerCase() === name.toLowerCase()),
-        { maxLength: 4 },
-      ),
-      separator: separators,
-      recase: casing,
+      steps: fc.array(names, { maxLength: 4 }),
+      separator: fc.constantFrom("\\", "/"),
     });
 
     fc.assert(
       fc.property(bases, fc.array(segment, { maxLength: 5 }), ({ volume, path }, segments) => {
         const root = `${volume}\\${path.join("\\")}`;
-        const lower = path.map((name) => name.toLowerCase());
-        let at = { volume: volume.toLowerCase(), place: lower };
-        const texts = segments.map(({ lead, steps, separator, recase }) => {
-          const words = steps.filter((step) => step !== "").map(recase);
+        let at = { volume, place: path };
+        const texts = segments.map(({ lead, steps, separator }) => {
+          const words = steps.filter((step) => step !== "");
           const drive = lead === "C:" || lead === "D:" ? lead : undefined;
-          const from = lead === "" ? at.place : [];
-          at = {
-            volume: drive?.toLowerCase() ?? at.volume,
-            place: walk(
-              from,
-              words.map((word) => word.toLowerCase()),
-            ),
-          };
+          at = { volume: drive ?? at.volume, place: walk(lead === "" ? at.place : [], words) };
           return (drive ?? "") + (lead === "" ? "" : separator) + words.join(separator);
         });
 
         const target = nodePath.win32.resolve(root, ...texts);
 
-        const isSameVolume = at.volume === volume.toLowerCase();
-        expect(isInside(root, target, nodePath.win32)).toBe(isSameVolume && startsWith(at.place, lower));
+        expect(isInside(root, target, nodePath.win32)).toBe(at.volume === volume && startsWith(at.place, path));
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe("a share of another machine, or a device,", () => {
+  const ofNobody: readonly string[] = [
+    "\\\\host\\share",
+    "\\\\host\\share\\a",
+    "//host/share/a",
+    "\\/host\\share/a",
+    "/\\host/share",
+    "\\\\host.example.com\\c$\\a",
+    "\\\\203.0.113.5\\share",
+    "\\\\fe80--1.ipv6-literal.net\\share",
+    "\\\\host@SSL@8443\\DavWWWRoot\\a",
+    "\\\\?\\UNC\\host\\share\\a",
+    "\\\\?\\unc\\host\\share",
+    "//?/UNC/host/share/a",
+    "\\\\.\\UNC\\host\\share",
+    "\\\\?\\UNC\\host",
+    "\\\\?\\UNC\\mine\\pictures\\..\\..\\host\\share",
+    "\\\\?\\C:\\..\\UNC\\host\\share",
+    "\\\\?\\GLOBALROOT\\Device\\Mup\\host\\share",
+    "\\\\?\\Volume{b75e2c83-0000-0000-0000-602f00000000}\\a",
+    "\\\\.\\pipe\\cats",
+    "\\\\.\\PhysicalDrive0",
+    "\\\\.\\C:",
+    "\\\\?\\C:",
+    "\\\\mine\\others\\a",
+    "\\\\mine.\\pictures",
+    "\\\\m\u0131ne\\pictures",
+    "\\\\mine\\p\u0131ctures",
+    "\\\\mine\\pictures2",
+  ];
+
+  test.each(ofNobody)("is told by the words alone: %j", (target) => {
+    expect(isOnForeignShare(target, ["C:\\out", "\\\\mine\\pictures\\base"], nodePath.win32)).toBe(true);
+  });
+
+  test.each([
+    "\\\\mine\\pictures",
+    "\\\\MINE\\Pictures\\a",
+    "//mine/pictures/a",
+    "\\\\?\\UNC\\mine\\pictures\\other",
+    "//./unc/Mine/PICTURES",
+    "\\\\mine\\pictures\\..\\..\\a",
+  ])("is not foreign where a trusted directory lies on it: %j", (target) => {
+    expect(isOnForeignShare(target, ["C:\\out", "\\\\mine\\pictures\\base"], nodePath.win32)).toBe(false);
+  });
+
+  test.each(["C:\\out", "c:/other", "D:\\", "\\\\?\\C:\\out", "//./D:/a", "\\\\host", "\\\\host\\"])(
+    "is not meant by %j",
+    (target) => {
+      expect(isOnForeignShare(nodePath.win32.resolve("C:\\out", target), ["C:\\out"], nodePath.win32)).toBe(false);
+    },
+  );
+
+  test("is known where the base names a device", () => {
+    const volume = "\\\\?\\Volume{b75e2c83-0000-0000-0000-602f00000000}\\";
+
+    expect(isOnForeignShare(`${volume}a`, [volume], nodePath.win32)).toBe(false);
+    expect(isOnForeignShare("\\\\.\\PhysicalDrive0", [volume], nodePath.win32)).toBe(true);
+  });
+
+  test.each(["//host/share", "\\\\host\\share", "/srv"])("is nothing that %j could mean elsewhere", (target) => {
+    expect(isOnForeignShare(target, ["/srv"], nodePath.posix)).toBe(false);
   });
 });
 

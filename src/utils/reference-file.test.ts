@@ -9,8 +9,9 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { type WindowsDisk, windowsDisk } from "../../test/support/windows-disk.ts";
 import { SubjectReferenceError } from "../errors.ts";
-import { readReferenceFile } from "./reference-file.ts";
+import { readLocalImage, readReferenceFile } from "./reference-file.ts";
 
 const isWindows = process.platform === "win32";
 const NAME = "subject_reference[0].image_file";
@@ -54,7 +55,7 @@ async function openFiles(): Promise<string[]> {
   return Promise.all(descriptors.map((descriptor) => readlink(join("/proc/self/fd", descriptor)).catch(() => "")));
 }
 
-async function refusalOf(reading: Promise<string>): Promise<string> {
+async function refusalOf(reading: Promise<unknown>): Promise<string> {
   try {
     await reading;
   } catch (error) {
@@ -268,4 +269,57 @@ describe("nothing is read", () => {
 
     expect(await place.refusal("file://server/share/face.jpeg")).toContain("is not a local file URL");
   });
+});
+
+describe("on Windows, before a reference is refused", () => {
+  const places = { base: "C:\\out", directories: ["Z:\\faces", "\\\\mine\\faces"], homeDirectory: "C:\\Users\\Ada" };
+  const asWindows = (disk: WindowsDisk, imageFile: string): Promise<string> =>
+    refusalOf(readLocalImage(imageFile, NAME, places, 10_000_000, disk.platform));
+
+  test.each([
+    "\\\\host\\share\\face.png",
+    "//host/share/face.png",
+    "\\/host/share/face.png",
+    "\\\\?\\UNC\\host\\share\\face.png",
+    "//?/unc/host/share/face.png",
+    "\\\\.\\UNC\\host\\share\\face.png",
+    "\\\\?\\C:\\..\\UNC\\host\\share\\face.png",
+    "\\\\.\\pipe\\face.png",
+    "\\\\mine\\other\\face.png",
+    "file://host/share/face.png",
+    "FILE://host/share/face.png",
+    "file:\\\\host\\share\\face.png",
+    "file:////host/share/face.png",
+    "file:///host/share/face.png",
+  ])("%j, nothing but the allowed directories is looked at", async (imageFile) => {
+    const disk = windowsDisk(["C:\\out", "Z:\\faces", "\\\\mine\\faces", "\\\\host\\share\\face.png"]);
+
+    expect(await asWindows(disk, imageFile)).toMatch(/is outside the directories|is not a local file URL/);
+    expect(["C:\\out", "Z:\\faces", "\\\\mine\\faces"]).toEqual(expect.arrayContaining([...disk.asked]));
+  });
+
+  test.each([
+    "\\\\mine\\faces\\none.png",
+    "//MINE/Faces/none.png",
+    "file://mine/faces/none.png",
+    "\\\\?\\UNC\\mine\\faces\\none.png",
+    "\\\\real\\share\\faces\\none.png",
+    "Z:\\faces\\none.png",
+    "file:///c:/OUT/none.png",
+    "file:///c%3A/out/none.png",
+    "c:/OUT/none.png",
+    "none.png",
+  ])("%j, its directory is looked at, because it may be read", async (imageFile) => {
+    const directories = ["C:\\out", "Z:\\faces", "\\\\mine\\faces", "\\\\real\\share\\faces"];
+    const disk = windowsDisk(directories, { "Z:": "\\\\real\\share" });
+
+    expect(await asWindows(disk, imageFile)).toContain("cannot be read (ENOENT)");
+  });
+
+  test.each(["Q:\\face.png", "C:\\other\\face.png", "..\\\u1E9E\\face.png", "C:\\\u00D6ut\\..\\face.png"])(
+    "%j, nobody learns whether it is there",
+    async (imageFile) => {
+      expect(await asWindows(windowsDisk(["C:\\out"]), imageFile)).toContain("is outside the directories");
+    },
+  );
 });

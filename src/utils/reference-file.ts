@@ -1,12 +1,13 @@
 import type { FileHandle } from "node:fs/promises";
-import nodePath from "node:path";
+import type { PlatformPath } from "node:path";
 import { fileURLToPath } from "node:url";
 import { REFERENCE_MAX_BYTES } from "../constants.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { messageOf, systemCode, truncate } from "../text.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
 import { openInside } from "./open-inside.ts";
-import { expandHome, isInside } from "./paths.ts";
+import { expandHome, isInside, isOnForeignShare } from "./paths.ts";
+import { PLATFORM, type Platform, realPathOf } from "./real-path.ts";
 import { similarName } from "./similar-name.ts";
 import { unsupportedImageKind, wordsForUnsupported } from "./unsupported-image.ts";
 
@@ -49,27 +50,29 @@ export async function readLocalImage(
   name: string,
   places: ReferencePlaces,
   limitBytes: number,
+  platform: Platform = PLATFORM,
 ): Promise<LocalImage> {
-  const expanded = expandHome(localPath(imageFile, name), places.homeDirectory);
+  const { path } = platform;
+  const expanded = expandHome(localPath(imageFile, name, path), places.homeDirectory, path);
   if (expanded === undefined) throw refused(name, "begins with ~, and this user has no home directory");
-  const path = nodePath.resolve(places.base, expanded);
-  const bytes = await readAllowed(path, name, [places.base, ...places.directories], limitBytes);
+  const target = path.resolve(places.base, expanded);
+  const bytes = await readAllowed(target, name, [places.base, ...places.directories], limitBytes, platform);
   const header = readImageHeader(bytes);
   if (header === undefined) {
     const kind = unsupportedImageKind(bytes);
     throw refused(
       name,
-      `${truncate(path)} is ${kind === undefined ? "not a JPEG, PNG or WebP image" : wordsForUnsupported(kind)}`,
+      `${truncate(target)} is ${kind === undefined ? "not a JPEG, PNG or WebP image" : wordsForUnsupported(kind)}`,
     );
   }
   return { bytes, header };
 }
 
-function localPath(imageFile: string, name: string): string {
+function localPath(imageFile: string, name: string, path: PlatformPath): string {
   if (imageFile.includes("\0")) throw refused(name, "holds a NUL character");
   if (!/^file:/i.test(imageFile)) return imageFile;
   try {
-    return fileURLToPath(imageFile);
+    return fileURLToPath(imageFile, { windows: path.sep === "\\" });
   } catch {
     throw refused(name, `${truncate(imageFile)} is not a local file URL`);
   }
@@ -81,11 +84,13 @@ async function readAllowed(
   name: string,
   allowed: readonly string[],
   limitBytes: number,
+  platform: Platform,
 ): Promise<Uint8Array> {
   const outside = refused(
     name,
     `${truncate(path)} is outside the directories that may be read (${truncate(allowed.join(", "))})`,
   );
+  if (await leadsToForeignShare(path, allowed, platform)) throw outside;
   try {
     const file = await openMeant(path, allowed);
     if (file === undefined) throw outside;
@@ -96,7 +101,7 @@ async function readAllowed(
     }
   } catch (error) {
     if (error instanceof SubjectReferenceError) throw error;
-    if (!allowed.some((directory) => isInside(directory, path))) throw outside;
+    if (!(await wouldBeInside(path, allowed, platform))) throw outside;
     throw refused(name, `${truncate(path)} cannot be read (${systemCode(error) ?? messageOf(error)})`);
   }
 }
@@ -110,6 +115,25 @@ async function openMeant(path: string, allowed: readonly string[]): Promise<File
     if (similar === undefined) throw error;
     return openInside(similar, allowed);
   }
+}
+
+/** Judged by the words; only the allowed directories are looked at, because a drive may stand for a share. */
+async function leadsToForeignShare(target: string, allowed: readonly string[], platform: Platform): Promise<boolean> {
+  if (!isOnForeignShare(target, allowed, platform.path)) return false;
+  return isOnForeignShare(target, await realPathsOf(allowed, platform), platform.path);
+}
+
+/** Where a file that cannot be read lies, or would lie. */
+async function wouldBeInside(target: string, allowed: readonly string[], platform: Platform): Promise<boolean> {
+  if (allowed.some((directory) => isInside(directory, target, platform.path))) return true;
+  const real = await realPathOf(target, platform).catch(() => undefined);
+  if (real === undefined) return false;
+  const directories = await realPathsOf(allowed, platform);
+  return directories.some((directory) => isInside(directory, real.path, platform.path));
+}
+
+function realPathsOf(directories: readonly string[], { realpath }: Platform): Promise<string[]> {
+  return Promise.all(directories.map((directory) => realpath(directory).catch(() => directory)));
 }
 
 /** Asks the open file what it is, so that nothing can be put in its place in between. */

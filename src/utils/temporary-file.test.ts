@@ -1,8 +1,15 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { removeFile } from "./temporary-file.ts";
+import { removeFile, temporaryPath } from "./temporary-file.ts";
+
+test("a temporary path has a name of its own that is as long as asked for", () => {
+  const names = [0, 41, 42, 143].map((bytes) => basename(temporaryPath("pictures", bytes)));
+
+  expect(names.map((name) => name.length)).toEqual([41, 41, 42, 143]);
+  expect(new Set(names.map((name) => name.slice(0, 41))).size).toBe(4);
+});
 
 describe("removing a file", () => {
   test("takes it away, and nothing beside it", async () => {

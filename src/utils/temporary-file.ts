@@ -1,9 +1,9 @@
 import { rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 
-/** A name in the directory that nobody else has. */
-export function temporaryPath(directory: string): string {
-  return join(directory, `.${crypto.randomUUID()}.tmp`);
+/** A path in the directory whose name nobody else has and has at least that many bytes. */
+export function temporaryPath(directory: string, nameBytes = 0): string {
+  return join(directory, `.${crypto.randomUUID()}.tmp`.padEnd(nameBytes, "0"));
 }
 
 /**

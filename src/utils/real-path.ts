@@ -1,0 +1,50 @@
+import { lstat, mkdir, realpath } from "node:fs/promises";
+import nodePath, { type PlatformPath } from "node:path";
+import { systemCode } from "../text.ts";
+
+/**
+ * The path rules and the file system that decide where a path leads. Handed in, those of Windows can be tried anywhere.
+ */
+export interface Platform {
+  readonly path: PlatformPath;
+  /** Resolves links, and gives the spelling that the disk has. */
+  readonly realpath: (path: string) => Promise<string>;
+  readonly lstat: (path: string) => Promise<unknown>;
+  readonly mkdir: (path: string) => Promise<unknown>;
+}
+
+/** The platform that the process runs on. */
+export const PLATFORM: Platform = { path: nodePath, realpath, lstat, mkdir };
+
+/** A path without links. */
+export interface RealPath {
+  readonly path: string;
+  readonly exists: boolean;
+}
+
+/**
+ * Resolves the links of the part of a path that exists, and appends the rest as it is written.
+ *
+ * @throws what the system says of a link that leads nowhere, a drive that is not there, or a path that it refuses
+ */
+export async function realPathOf(target: string, platform: Platform = PLATFORM): Promise<RealPath> {
+  const { path } = platform;
+  try {
+    return { path: await platform.realpath(target), exists: true };
+  } catch (error) {
+    const parent = path.dirname(target);
+    if (systemCode(error) !== "ENOENT" || parent === target || (await exists(target, platform))) throw error;
+    return { path: path.join((await realPathOf(parent, platform)).path, path.basename(target)), exists: false };
+  }
+}
+
+/** Whether there is anything of that name, be it a link that leads nowhere. */
+export async function exists(target: string, { lstat }: Platform = PLATFORM): Promise<boolean> {
+  try {
+    await lstat(target);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw error;
+  }
+}
