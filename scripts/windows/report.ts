@@ -5,6 +5,12 @@ const FAIL_UNDER_WINE: readonly string[] = [
   "whether a directory can be written is no for a link that leads nowhere",
   "a reference image is read in a base that is itself behind a link",
   "nothing is read through a link to a directory outside",
+  "with the kernel's word a file inside is opened, directly and through a link that stays inside",
+  "with the kernel's word a file outside is not opened, directly or through a link that leads out",
+  "without the kernel's word a file inside is opened, directly and through a link that stays inside",
+  "without the kernel's word a file outside is not opened, directly or through a link that leads out",
+  "a path that the kernel calls outside is refused, whatever the name says now",
+  "a path that the kernel spells in other letters is the same file when its number says so",
 ];
 
 /** What counts of Vitest's JSON report. A file that could not even be loaded has a message and no tests. */

@@ -15,7 +15,7 @@ export function expandHome(
 ): string | undefined {
   const isBelowHome = directory === "~" || directory.startsWith("~/") || directory.startsWith(`~${path.sep}`);
   if (!isBelowHome) return directory;
-  return homeDirectory === undefined ? undefined : path.join(homeDirectory, directory.slice(1));
+  return homeDirectory === undefined ? undefined : path.join(homeDirectory, directory.slice(2));
 }
 
 /**
