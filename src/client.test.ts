@@ -23,7 +23,8 @@ import { startWebServer } from "../test/support/web-server.ts";
 import { MiniMaxClient } from "./client.ts";
 import { CALL_BUDGET_RANGE_MS, DOWNLOAD_STALL_MS, IMAGE_MAX_BYTES } from "./constants.ts";
 import { DeadlineExceededError, ImageError } from "./errors.ts";
-import type { GeneratedImage, GenerationResult } from "./minimax/reply.ts";
+import type { GenerationResult } from "./minimax/reply.ts";
+import type { UsableImage } from "./minimax/reply-images.ts";
 import type { GenerationRequest } from "./schemas.ts";
 import type { Call } from "./timing/call.ts";
 import { type Clock, systemClock } from "./timing/clock.ts";
@@ -113,11 +114,11 @@ function take(limiter: RateLimiter): Promise<void> {
 }
 
 async function bytesOf(
-  image: GeneratedImage | undefined,
+  image: UsableImage | undefined,
   clock: Clock = systemClock,
   signal: AbortSignal = NOBODY_ABORTS,
 ): Promise<Buffer> {
-  if (image === undefined) throw new Error("There is no image.");
+  if (image === undefined || "problem" in image) throw new Error("There is no image.");
   const chunks: Uint8Array[] = [];
   for await (const chunk of clientFor("http://127.0.0.1:9", clock).readImage(image, signal)) chunks.push(chunk);
   return Buffer.concat(chunks);
@@ -764,7 +765,7 @@ test("a reader that has seen enough closes the connection of its download", asyn
   await using api = await startStandIn({ linkScript: [linkWithoutEnd()] });
   const { images } = await ask(api, { request: { response_format: "url" } }).outcome;
   const [image] = images;
-  if (image === undefined) throw new Error("There is no image.");
+  if (image === undefined || "problem" in image) throw new Error("There is no image.");
 
   const reader = clientFor(api.url, systemClock).readImage(image, NOBODY_ABORTS);
   await reader.next();

@@ -8,8 +8,10 @@ import {
 } from "./constants.ts";
 import { afterSending, ImageError, UserFacingError } from "./errors.ts";
 import { reasonOf, toInterruptedError, toUnsentError, withProxy } from "./minimax/fetch-failures.ts";
-import { redirectTarget, secureLink } from "./minimax/links.ts";
-import { type GeneratedImage, type GenerationResult, interpretReply, type UpstreamResponse } from "./minimax/reply.ts";
+import { redirectTarget } from "./minimax/links.ts";
+import { isLoopback } from "./minimax/loopback.ts";
+import { type GenerationResult, interpretReply, type UpstreamResponse } from "./minimax/reply.ts";
+import type { UsableImage } from "./minimax/reply-images.ts";
 import { bodyOf, readBody } from "./minimax/response-body.ts";
 import { SendWatch } from "./minimax/send-watch.ts";
 import type { GenerationRequest } from "./schemas.ts";
@@ -23,6 +25,8 @@ const TRACE_ID_MAX_CHARACTERS = 100;
 
 /** The wire to MiniMax: the only place that calls `fetch`. */
 export class MiniMaxClient {
+  readonly #isHostLocal: boolean;
+
   /**
    * @param apiKey - sent to `apiHost` and nowhere else
    * @param apiHost - origin without a trailing slash
@@ -36,7 +40,9 @@ export class MiniMaxClient {
     private readonly timing: Timing,
     private readonly rateLimiter: RateLimiter,
     private readonly proxy?: string,
-  ) {}
+  ) {
+    this.#isHostLocal = isLoopback(new URL(apiHost).hostname);
+  }
 
   /**
    * Asks MiniMax for images, and asks again only when it is certain that nothing was generated. Each attempt takes its
@@ -72,18 +78,15 @@ export class MiniMaxClient {
    * The bytes of one image: those that came with the answer, or a download of its link under the size limit, without
    * the key.
    *
-   * @throws ImageError when there is no image or it cannot be fetched (with `retryAfterMs` when a retry may help); the
+   * @throws ImageError when it cannot be fetched (with `retryAfterMs` when a retry may help); the
    *   signal's reason on abort
    */
-  async *readImage(image: GeneratedImage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    if ("problem" in image) throw new ImageError(`MiniMax's image cannot be used: ${image.problem}.`);
+  async *readImage(image: UsableImage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     if ("chunks" in image) {
       yield* image.chunks;
       return;
     }
-    const link = secureLink(image.link);
-    if (link === undefined) throw new ImageError("MiniMax's link cannot be used.");
-    yield* this.#download(link, signal);
+    yield* this.#download(new URL(image.link), signal);
   }
 
   /**
@@ -146,7 +149,7 @@ export class MiniMaxClient {
   }
 
   async #readResponse(response: Response, signal: AbortSignal): Promise<UpstreamResponse> {
-    const { body, unreadable } = await readBody(response, signal);
+    const body = await readBody(response, signal, this.timing.clock);
     const traceId = response.headers.get("trace-id");
     const quote = (text: string): string => truncate(text.replaceAll(this.apiKey, "[API key]"));
     return {
@@ -154,9 +157,8 @@ export class MiniMaxClient {
       host: hostOf(this.apiHost),
       traceId: traceId === null ? undefined : truncate(quote(traceId), TRACE_ID_MAX_CHARACTERS),
       retryAfterMs: retryAfterMs(response.headers.get("retry-after"), this.timing.clock.unixMs()),
-      json: body.json,
-      unreadable,
-      decode: body.decode,
+      ...body,
+      allowLoopback: this.#isHostLocal,
       quote,
     };
   }
@@ -164,7 +166,7 @@ export class MiniMaxClient {
   async *#download(link: URL, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     using stallTimer = new StallTimer(this.timing.clock, DOWNLOAD_STALL_MS, signal);
     try {
-      const response = await get(link, stallTimer.signal);
+      const response = await get(link, stallTimer.signal, this.#isHostLocal);
       let bytes = 0;
       for await (const chunk of bodyOf(response, stallTimer.signal)) {
         stallTimer.touch();
@@ -186,7 +188,7 @@ export class MiniMaxClient {
   }
 }
 
-async function get(link: URL, signal: AbortSignal, redirects = 0): Promise<Response> {
+async function get(link: URL, signal: AbortSignal, allowLoopback: boolean, redirects = 0): Promise<Response> {
   const response = await fetch(link, { redirect: "manual", signal });
   if (response.ok) return response;
   await response.body?.cancel();
@@ -200,7 +202,7 @@ async function get(link: URL, signal: AbortSignal, redirects = 0): Promise<Respo
   if (redirects === DOWNLOAD_MAX_REDIRECTS) {
     throw new ImageError(`The image could not be downloaded: more than ${DOWNLOAD_MAX_REDIRECTS} redirects.`);
   }
-  return get(redirectTarget(link, location), signal, redirects + 1);
+  return get(redirectTarget(link, location, allowLoopback), signal, allowLoopback, redirects + 1);
 }
 
 function hostOf(url: string): string {

@@ -7,8 +7,11 @@ export const IMAGE_GENERATION_PATH = "/v1/image_generation";
 /** MiniMax's public hosts by region. A key works only with the host of the region it was made in. */
 export const API_HOSTS = {
   global: "https://api.minimax.io",
-  cn: "https://api.minimaxi.com",
+  cn: "https://api.minimax.cn",
 } as const;
+
+/** Host names of mainland China: the one MiniMax moved to in September 2026, and the one it moved from. */
+export const MAINLAND_HOSTS: ReadonlySet<string> = new Set(["api.minimax.cn", "api.minimaxi.com"]);
 
 /** Aspect ratios MiniMax accepts, with the pixels it generates for each. */
 export const ASPECT_RATIO_PIXELS = {
@@ -123,6 +126,12 @@ export const FILE_SYSTEM_GRACE_MS = 300;
 /** Longest time between two progress notifications, in milliseconds: clients that count silence give up after 60 s. */
 export const PROGRESS_INTERVAL_MS = 5_000;
 
+/**
+ * How long the body of an HTTP error is waited for, in milliseconds: the status has already decided the outcome, unless
+ * the body turns out to carry images.
+ */
+export const ERROR_BODY_WAIT_MS = 3_000;
+
 /** A download that delivers nothing for this long is given up and tried again, in milliseconds. */
 export const DOWNLOAD_STALL_MS = 20_000;
 
@@ -149,8 +158,9 @@ export interface ApiCode {
 
 /** The hint for every fault that passes by itself. */
 export const TRY_LATER = "This looks like a temporary fault at MiniMax: call again in a minute.";
+const PLAN_QUOTA = "Wait until the plan's quota is renewed, or use a pay-as-you-go key.";
 const CHECK_KEY =
-  "Check MINIMAX_API_KEY. A wrong key and a key of the other region look the same: a key from platform.minimax.io works only with MINIMAX_API_HOST=global, a key from platform.minimaxi.com (mainland China) only with MINIMAX_API_HOST=cn.";
+  "Check MINIMAX_API_KEY. A wrong key and a key of the other region look the same: a key from platform.minimax.io works only with MINIMAX_API_HOST=global, a key from platform.minimax.cn (mainland China, formerly platform.minimaxi.com) only with MINIMAX_API_HOST=cn.";
 
 /**
  * Every status code the server knows: the single source for retry decisions, hints and the README's table. Source:
@@ -187,6 +197,8 @@ export const API_CODES: Readonly<Record<number, ApiCode>> = {
     outcome: "refused",
     recovery: "Reword the prompt: MiniMax's safety filter refused the result.",
   },
+  1028: { meaning: "quota of the plan used up", outcome: "refused", recovery: PLAN_QUOTA },
+  1030: { meaning: "quota of the plan used up", outcome: "refused", recovery: PLAN_QUOTA },
   1033: { meaning: "downstream error", outcome: "transient", recovery: TRY_LATER },
   1039: { meaning: "token limit", outcome: "transient", recovery: "Wait a minute, or shorten the prompt." },
   1041: {
@@ -226,7 +238,8 @@ export const API_CODES: Readonly<Record<number, ApiCode>> = {
     outcome: "refused",
     recovery: "image-01 needs the Plus plan or above, or a pay-as-you-go key.",
   },
+  2064: { meaning: "MiniMax's servers are overloaded", outcome: "transient", recovery: TRY_LATER },
 };
 
 /** HTTP statuses that say that nothing was generated and that a retry may work. */
-export const TRANSIENT_HTTP_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503]);
+export const TRANSIENT_HTTP_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 529]);

@@ -1,5 +1,18 @@
 import { API_CODES, TRANSIENT_HTTP_STATUSES, TRY_LATER } from "./constants.ts";
-import { formatSeconds } from "./text.ts";
+import { formatSeconds, quoted } from "./text.ts";
+
+const CHECK_HOST = "Check MINIMAX_API_HOST: it has to be a MiniMax API host.";
+const CHECK_PARAMETERS = "MiniMax did not accept the parameters: correct what it names, or simplify the call.";
+const RECOVERY_FROM_STATUS: Readonly<Record<number, string | undefined>> = {
+  400: CHECK_PARAMETERS,
+  401: API_CODES[1004]?.recovery,
+  402: API_CODES[1008]?.recovery,
+  403: API_CODES[1004]?.recovery,
+  404: CHECK_HOST,
+  407: "Put the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY.",
+  413: "Give fewer or smaller subject references.",
+  422: CHECK_PARAMETERS,
+};
 
 /** The hint for a certificate that is not accepted. */
 export const TRUST_CERTIFICATE =
@@ -61,6 +74,15 @@ export class ImageError extends UserFacingError {
   override readonly name = "ImageError";
 }
 
+/** The bytes of an image end before the image does. Getting them again may help. */
+export class CutShortError extends UserFacingError {
+  override readonly name = "CutShortError";
+
+  constructor() {
+    super("The image ends too early: its file is not complete.", { retryAfterMs: 0 });
+  }
+}
+
 /** The call ran out of time. */
 export class DeadlineExceededError extends UserFacingError {
   override readonly name = "DeadlineExceededError";
@@ -94,15 +116,12 @@ export class MiniMaxApiError extends UserFacingError {
   ) {
     const known = API_CODES[code];
     const isRetryable = known === undefined ? transient : known.outcome === "transient";
-    super(
-      `MiniMax refused the request: ${known?.meaning ?? "unknown code"}${statusMessage === "" ? "" : ` ("${statusMessage}")`}.`,
-      {
-        code,
-        traceId,
-        recovery: known === undefined ? undefined : `${known.recovery}${hint}`,
-        retryAfterMs: isRetryable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
-      },
-    );
+    super(`MiniMax refused the request: ${known?.meaning ?? "unknown code"}${quoted(statusMessage)}.`, {
+      code,
+      traceId,
+      recovery: known === undefined ? undefined : `${known.recovery}${hint}`,
+      retryAfterMs: isRetryable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
+    });
   }
 }
 
@@ -110,17 +129,19 @@ export class MiniMaxApiError extends UserFacingError {
 export class HttpError extends UserFacingError {
   override readonly name = "HttpError";
 
+  /** @param response - `sentence` is upstream's own, already truncated and without secrets; empty when it has none */
   constructor(
     readonly status: number,
     {
       host,
+      sentence = "",
       traceId,
       retryAfterMs = 0,
-    }: { host: string; traceId?: string | undefined; retryAfterMs?: number | undefined },
+    }: { host: string; sentence?: string; traceId?: string | undefined; retryAfterMs?: number | undefined },
   ) {
-    super(`${host} responded with HTTP ${status} and no image.`, {
+    super(`${host} responded with HTTP ${status} and no image${quoted(sentence)}.`, {
       traceId,
-      recovery: recoveryFromStatus(status),
+      recovery: recoveryFromStatus(status, sentence),
       retryAfterMs: TRANSIENT_HTTP_STATUSES.has(status) ? retryAfterMs : undefined,
     });
   }
@@ -182,10 +203,13 @@ export class UnknownOutcomeError extends UserFacingError {
 export class EmptyResponseError extends UserFacingError {
   override readonly name = "EmptyResponseError";
 
-  /** @param withheld - how many images MiniMax says it withheld, as it says it */
-  constructor(withheld: string | undefined, traceId: string | undefined) {
+  /**
+   * @param withheld - how many images MiniMax says it withheld, as it says it
+   * @param sentence - upstream's own, already truncated and without secrets; empty when it has none
+   */
+  constructor(withheld: string | undefined, traceId: string | undefined, sentence = "") {
     super(
-      `MiniMax reported success but delivered no image${withheld === undefined ? "" : `; it withheld ${withheld}`}.`,
+      `MiniMax reported success but delivered no image${withheld === undefined ? "" : `; it withheld ${withheld}`}${quoted(sentence)}.`,
       {
         code: "EMPTY_RESPONSE",
         traceId,
@@ -248,7 +272,9 @@ function unsent(advice: string): Pick<ErrorDetails, "recovery" | "recoveryAfterS
   };
 }
 
-function recoveryFromStatus(status: number): string | undefined {
-  if (status === 401 || status === 403) return API_CODES[1004]?.recovery;
-  return TRANSIENT_HTTP_STATUSES.has(status) ? TRY_LATER : "Check MINIMAX_API_HOST: it has to be a MiniMax API host.";
+function recoveryFromStatus(status: number, sentence: string): string | undefined {
+  if (TRANSIENT_HTTP_STATUSES.has(status)) return TRY_LATER;
+  const known = RECOVERY_FROM_STATUS[status];
+  if (known !== undefined) return known;
+  return sentence === "" ? CHECK_HOST : "Correct what MiniMax names, then call again.";
 }

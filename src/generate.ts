@@ -1,7 +1,8 @@
 import type { MiniMaxClient } from "./client.ts";
 import { FILE_SYSTEM_GRACE_MS } from "./constants.ts";
-import { DeadlineExceededError, UserFacingError } from "./errors.ts";
-import type { GeneratedImage, GenerationResult } from "./minimax/reply.ts";
+import { CutShortError, DeadlineExceededError, ImageError, UserFacingError } from "./errors.ts";
+import type { GenerationResult } from "./minimax/reply.ts";
+import type { GeneratedImage, UsableImage } from "./minimax/reply-images.ts";
 import { toRequest } from "./minimax/request.ts";
 import type { GenerationRequest, SavedImage, ToolInput } from "./schemas.ts";
 import { messageOf, plural } from "./text.ts";
@@ -11,7 +12,7 @@ import { retry, type Timing } from "./timing/retry.ts";
 import { longestNameBytes, type NameSequence, numberedNames, promptNames } from "./utils/file-names.ts";
 import { assertWritable, resolveOutputDirectory } from "./utils/output-directory.ts";
 import type { OutputRoot } from "./utils/output-root.ts";
-import { saveImage } from "./utils/save-image.ts";
+import { type Destination, saveImage } from "./utils/save-image.ts";
 
 /** What a call needs from the process it runs in. */
 export interface Dependencies {
@@ -26,9 +27,15 @@ export interface Dependencies {
   readonly log: (line: string) => void;
 }
 
-/** One image's fate; `index` counts from 1. */
-type ImageOutcome =
-  { readonly index: number; readonly saved: SavedImage } | { readonly index: number; readonly failure: string };
+/** An image on disk. */
+interface Saved {
+  readonly saved: SavedImage;
+  /** Whether its bytes end before the image does. */
+  readonly isCutShort: boolean;
+}
+
+/** One image's fate; `index` is its position in MiniMax's answer, from 0. */
+type ImageOutcome = { readonly index: number } & (Saved | { readonly failure: string });
 
 /** What one call came to. */
 export interface CallResult {
@@ -94,21 +101,49 @@ async function saveAll(
   call.onActivity(() => `${verb} ${plural(images.length, "image")}, ${done} done`);
   const namesOf = nameSequence(input, images.length, dependencies);
   const directory = directoryFor(input, dependencies, call);
-  const saveOne = async (image: GeneratedImage, index: number): Promise<SavedImage> => {
-    const destination = { directory: await directory, nextBaseName: namesOf(index) };
-    const attempt = (): Promise<SavedImage> =>
-      saveImage(dependencies.client.readImage(image, call.signal), destination, call.cancelSignal);
-    const saved = await retry(attempt, dependencies.timing, { ...call, onWait: () => undefined });
+  const saveOne = async (image: GeneratedImage, nextBaseName: Destination["nextBaseName"]): Promise<Saved> => {
+    const destination = { directory: await directory, nextBaseName };
+    if ("problem" in image) throw new ImageError(`MiniMax's image cannot be used: ${image.problem}.`);
+    const saved = await saveWhole(image, destination, dependencies, call);
     done += 1;
     return saved;
   };
   const settled = await Promise.allSettled(
     images.map((image, position) =>
-      outcomeOf(position + 1, saveOne(image, position + 1), call.cancelSignal, dependencies.log),
+      outcomeOf(image.index, saveOne(image, namesOf(position + 1)), call.cancelSignal, dependencies.log),
     ),
   );
   call.cancelSignal.throwIfAborted();
   return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+}
+
+/**
+ * Saves one image. A download that ends too early costs nothing to get again; when it never comes whole, the last
+ * attempt keeps what there is.
+ */
+async function saveWhole(
+  image: UsableImage,
+  destination: Destination,
+  { client, timing }: Dependencies,
+  call: Call,
+): Promise<Saved> {
+  let isCutShort = false;
+  const note = (): void => {
+    isCutShort = true;
+  };
+  const refuse = (): void => {
+    throw new CutShortError();
+  };
+  const save = (onCutShort: () => void) => (): Promise<SavedImage> =>
+    saveImage(client.readImage(image, call.signal), destination, call.cancelSignal, onCutShort);
+  const isFree = "link" in image;
+  const options = { ...call, onWait: () => undefined };
+  try {
+    return { saved: await retry(save(isFree ? refuse : note), timing, options), isCutShort };
+  } catch (error) {
+    if (!(error instanceof UserFacingError && error.cause instanceof CutShortError)) throw error;
+    return { saved: await save(note)(), isCutShort };
+  }
 }
 
 function nameSequence({ filename, prompt }: ToolInput, count: number, { timing }: Dependencies): NameSequence {
@@ -118,12 +153,12 @@ function nameSequence({ filename, prompt }: ToolInput, count: number, { timing }
 /** What became of one image. Only a cancellation ends the whole call: not even a defect may lose the others. */
 async function outcomeOf(
   index: number,
-  saving: Promise<SavedImage>,
+  saving: Promise<Saved>,
   cancelSignal: AbortSignal,
   log: (line: string) => void,
 ): Promise<ImageOutcome> {
   try {
-    return { index, saved: await saving };
+    return { index, ...(await saving) };
   } catch (error) {
     cancelSignal.throwIfAborted();
     if (error instanceof DeadlineExceededError) {

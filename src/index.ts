@@ -91,6 +91,7 @@ async function serve(parts: Awaited<ReturnType<typeof prepare>>): Promise<void> 
     log(`Protocol error: ${messageOf(error)}`);
   };
 
+  process.stdout.setMaxListeners(0);
   const stdin = process.stdin.pipe(
     bufferLines(LINE_MAX_BYTES, () => {
       log(`Protocol error: a message of more than ${LINE_MAX_BYTES / 1_000_000} MB was dropped`);

@@ -64,6 +64,11 @@ export function toOutput({ input, generation, outcomes, saved, fallbackNotice }:
     outcomes.length >= input.n
       ? ""
       : `MiniMax returned ${outcomes.length} of the ${plural(input.n, "image")} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`;
+  const cutShort = outcomes.flatMap((outcome) =>
+    "saved" in outcome && outcome.isCutShort
+      ? [`Image ${outcome.index + 1} ends too early and may show only a part: ${outcome.saved.path}`]
+      : [],
+  );
   const output = {
     ...(generation.id === undefined ? {} : { id: generation.id }),
     image_count: generation.images.length,
@@ -75,7 +80,7 @@ export function toOutput({ input, generation, outcomes, saved, fallbackNotice }:
     ...(links.length === 0 ? {} : { image_urls: links }),
     ...(input.seed === undefined ? {} : { seed: input.seed }),
   };
-  return withWarnings(output, [fewer, fallbackNotice ?? ""]);
+  return withWarnings(output, [...generation.warnings, fewer, ...cutShort, fallbackNotice ?? ""]);
 }
 
 function withWarnings(output: ToolOutput, lines: readonly string[]): ToolOutput {
@@ -99,7 +104,7 @@ function describe(output: ToolOutput): string {
       ({ path, width, height, bytes, mime_type }) =>
         `- ${path} (${width}x${height} pixels, ${bytes} bytes, ${mime_type})`,
     ),
-    ...(output.failures ?? []).map(({ index, error }) => `Image ${index} was not saved: ${error}`),
+    ...(output.failures ?? []).map(({ index, error }) => `Image ${index + 1} was not saved: ${error}`),
     ...(output.image_urls ?? []).map((url, position) => `Link ${position + 1} (expires in 24 h): ${url}`),
     ...(output.warnings ?? []).map(describeWarning),
     output.seed === undefined ? "" : `Seed: ${output.seed}`,

@@ -18,6 +18,7 @@ const FILE_NAME_MAX_BYTES = 120;
 const PATH_MAX_LENGTH = 4096;
 const URL_MAX_LENGTH = 8192;
 const DATA_URL_MAX_LENGTH = Math.ceil(REFERENCE_MAX_BYTES / 3) * 4 + 100;
+const ENTRIES_MAX = 1_000_000;
 const ODD_FILE_NAME = /^[.\- ]|[\p{Cf}\p{Cs}]/u;
 const FILE_NAME_RULE =
   'expected a plain file name of at most 60 characters and 120 bytes, without / \\ : * ? " < > |, no dot, dash or space in front, no dot or space at the end, and no Windows device name';
@@ -187,13 +188,13 @@ const savedImage = z
 export const toolOutputSchema = z
   .object({
     id: z.string().optional().describe("MiniMax's request id"),
-    image_count: z.int().min(0).max(1000).describe("images MiniMax returned"),
-    saved_count: z.int().min(0).max(1000).describe("images written to disk"),
+    image_count: z.int().min(0).max(IMAGES_MAX).describe("images taken from MiniMax's answer"),
+    saved_count: z.int().min(0).max(IMAGES_MAX).describe("images written to disk"),
     file_paths: z.array(z.string()).describe("absolute paths, in the order of the images"),
     failures: z
-      .array(z.object({ index: z.int().min(1).max(1000), error: z.string() }).meta(listed))
+      .array(z.object({ index: z.int().min(0).max(ENTRIES_MAX), error: z.string() }).meta(listed))
       .optional()
-      .describe("images that could not be saved; index counts from 1"),
+      .describe("images that could not be saved; index is the position in MiniMax's answer, from 0"),
     metadata: z
       .object({ failed_count: z.string(), success_count: z.string() })
       .meta({ ...listed, description: "MiniMax's own counts" }),
@@ -216,6 +217,13 @@ const count = z
   .optional()
   .catch(undefined);
 
+/** A count of images made that is given but cannot be read is not taken for none: it becomes a text that is no number. */
+const madeCount = z
+  .union([z.string().regex(/^\d{1,9}$/), z.int().min(0)])
+  .transform(String)
+  .optional()
+  .catch(({ value }) => (holdsSomething(value) ? "?" : undefined));
+
 const statusCode = z.union([
   z.int(),
   z
@@ -228,20 +236,24 @@ const text = z.string().optional().catch(undefined);
 
 /**
  * MiniMax's answer, as live bodies have it: any part may be missing, and an empty array or null stands for an empty
- * object. Unknown fields are ignored.
+ * object; `data` of another form becomes one entry that is no image. Unknown fields are ignored. Images are bounded and
+ * judged one by one where they are taken out.
  */
 export const upstreamReplySchema = z.object({
   id: text,
   data: z
-    .object({
-      image_base64: z.array(z.unknown()).optional().catch(undefined),
-      image_urls: z.array(z.unknown()).optional().catch(undefined),
-    })
+    .object({ image_base64: z.unknown().optional(), image_urls: z.unknown().optional(), success_count: madeCount })
+    .catch(({ value }) => ({ image_base64: holdsSomething(value) ? [[value]] : [], success_count: undefined })),
+  metadata: z.object({ failed_count: count, success_count: madeCount }).optional().catch(undefined),
+  base_resp: z
+    .object({ status_code: statusCode.optional().catch(undefined), status_msg: text })
     .optional()
     .catch(undefined),
-  metadata: z.object({ failed_count: count, success_count: count }).optional().catch(undefined),
-  base_resp: z.object({ status_code: statusCode, status_msg: text }).optional().catch(undefined),
-  error: z.object({ message: text }).optional().catch(undefined),
+  error: z
+    .union([z.object({ message: text }), z.string().transform((message) => ({ message }))])
+    .optional()
+    .catch(undefined),
+  message: text,
 });
 
 /** MiniMax's answer after validation. */
@@ -266,4 +278,8 @@ export interface GenerationRequest {
 function isPlainFileName(name: string): boolean {
   const fits = hasAtMost(name, FILE_NAME_MAX_CHARACTERS) && Buffer.byteLength(name) <= FILE_NAME_MAX_BYTES;
   return fits && isWindowsName(name) && !ODD_FILE_NAME.test(name);
+}
+
+function holdsSomething(value: unknown): boolean {
+  return Array.isArray(value) ? value.length > 0 : Boolean(value);
 }

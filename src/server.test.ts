@@ -27,8 +27,9 @@ const TIMING: Timing = { clock: systemClock, random: () => 0.5, policy: DEFAULT_
 const PICTURE = bigJpeg(2000);
 const MADE: GenerationResult = {
   id: "1",
-  images: [{ chunks: [PICTURE] }],
+  images: [{ index: 0, chunks: [PICTURE] }],
   metadata: { failed_count: "0", success_count: "1" },
+  warnings: [],
 };
 
 class ClientThat extends MiniMaxClient {

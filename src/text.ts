@@ -11,6 +11,11 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** A sentence from outside in brackets and quotation marks, with a space in front; nothing when there is none. */
+export function quoted(sentence: string): string {
+  return sentence === "" ? "" : ` ("${sentence}")`;
+}
+
 /** The Unicode code points of a text, which is how MiniMax and JSON Schema count characters. */
 export function codePoints(text: string): string[] {
   return Array.from(text);

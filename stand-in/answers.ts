@@ -10,6 +10,8 @@ const MESSAGES: Readonly<Record<number, string>> = {
   1024: "internal error",
   1026: "input new_sensitive",
   1027: "output new_sensitive",
+  1028: "usage limit exceeded, weekly usage limit exhausted",
+  1030: "usage limit exceeded, monthly usage limit exhausted",
   1033: "downstream error",
   1039: "token limit exceeded",
   1041: "conn limit exceeded",
@@ -20,6 +22,7 @@ const MESSAGES: Readonly<Record<number, string>> = {
   2049: "invalid api key",
   2056: "usage limit exceeded",
   2061: "your current token plan not support model, image-01",
+  2064: "The server cluster is currently under high load. Please retry after a short wait",
 };
 
 /** 32 hexadecimal digits, like upstream's ids. */
@@ -35,6 +38,28 @@ export function sendJson(
 ): void {
   response.writeHead(status, { "Content-Type": "application/json; charset=utf-8", "Trace-Id": makeId(), ...headers });
   response.end(JSON.stringify(body));
+}
+
+/** Answers with the envelope of the compatible endpoints; the code, if any, stands in the message. */
+export function sendErrorEnvelope(response: ServerResponse, status: number, type: string, message: string): void {
+  const error = { type, message, http_code: String(status) };
+  sendJson(response, { type: "error", error, request_id: makeId() }, { status });
+}
+
+/** Answers as the gateway does when the body is too large. */
+export function sendTooLarge(response: ServerResponse): void {
+  response
+    .writeHead(413, { "Content-Type": "text/html" })
+    .end("<html><head><title>413 Request Entity Too Large</title></head><body><h1>413</h1></body></html>");
+}
+
+/** Answers that there is no such model; `data` is an empty array here. */
+export function sendUnknownModel(response: ServerResponse, model: string): void {
+  sendJson(response, {
+    id: "",
+    data: [],
+    base_resp: { status_code: 2013, status_msg: `invalid params, unsupported model: ${model}` },
+  });
 }
 
 /** Answers with a refusal that carries only `base_resp`, like the real ones. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { makeId, sendJson, sendRefusal } from "./answers.ts";
+import { makeId, sendErrorEnvelope, sendJson, sendRefusal, sendTooLarge } from "./answers.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { PictureDescription } from "./picture.ts";
 import { readGenerationRequest } from "./request.ts";
@@ -49,6 +49,55 @@ export function succeed({ withheld = 0 }: { withheld?: number } = {}): Behaviour
 export function refuse(statusCode: number, statusMessage?: string): Behaviour {
   return ({ response }) => {
     sendRefusal(response, statusCode, statusMessage);
+  };
+}
+
+/** Refuses with the envelope of the compatible endpoints, whose code, if any, stands in the message. */
+export function refuseInEnvelope(code: number, type: string, message: string): Behaviour {
+  return ({ response }) => {
+    sendErrorEnvelope(response, code, type, message);
+  };
+}
+
+/** Is overloaded, as seen on the chat endpoints. */
+export function overload(): Behaviour {
+  return refuseInEnvelope(529, "overloaded_error", "The server cluster is currently under high load (2064)");
+}
+
+/** Refuses the body as too large, as the gateway does. */
+export function refuseAsTooLarge(): Behaviour {
+  return ({ response }) => {
+    sendTooLarge(response);
+  };
+}
+
+/** Makes and delivers images, and says all the same that something went wrong. */
+export function deliverWithError(
+  images: readonly Buffer[],
+  { status: code = 200, statusCode = 0 }: { status?: number; statusCode?: number },
+): Behaviour {
+  return ({ response, pictures }) => {
+    pictures.push(...images);
+    const body = {
+      data: { image_base64: images.map((image) => image.toString("base64")) },
+      metadata: { success_count: String(images.length), failed_count: "0" },
+      base_resp: { status_code: statusCode, status_msg: "odd" },
+    };
+    sendJson(response, body, { status: code });
+  };
+}
+
+/** Counts images as made and delivers none. */
+export function countWithoutImages(made: number, { status: code = 200 }: { status?: number } = {}): Behaviour {
+  return ({ response }) => {
+    sendJson(response, successBody({}, made), { status: code });
+  };
+}
+
+/** Begins an answer with this status and never sends its body. */
+export function withholdBody(code: number): Behaviour {
+  return ({ response }) => {
+    response.writeHead(code, { "Content-Type": "application/json", "Content-Length": 1000 }).flushHeaders();
   };
 }
 

@@ -89,6 +89,15 @@ export function linkBreaksOff(then: "close" | "silence"): LinkBehaviour {
   };
 }
 
+/** Sends the first bytes of the picture and ends as if they were all: without a length nobody can tell. */
+export function linkEndsEarly(bytes: number): LinkBehaviour {
+  return ({ response, picture }) => {
+    response.writeHead(200, { "Content-Type": "image/jpeg" });
+    response.write(picture.subarray(0, bytes));
+    response.end();
+  };
+}
+
 /** Sends bytes without end, as fast as they are taken, until the connection is closed. */
 export function linkWithoutEnd(): LinkBehaviour {
   return ({ response }) => {

@@ -49,12 +49,14 @@ export interface AcceptedRequest {
   readonly height: number;
 }
 
+/** The model that a body names, when there is no such model. */
+export function unknownModelOf(body: unknown): string | undefined {
+  const model = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
+  return typeof model === "string" && model !== "image-01" && model !== "image-01-live" ? model : undefined;
+}
+
 /** Judges a body as the documentation does. Returns the message of a 2013 refusal when it is not acceptable. */
 export function readGenerationRequest(body: unknown): AcceptedRequest | { readonly refusal: string } {
-  const model = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
-  if (typeof model === "string" && model !== "image-01" && model !== "image-01-live") {
-    return { refusal: `invalid params, unsupported model: ${model}` };
-  }
   const parsed = generationBody.safeParse(body);
   if (!parsed.success) {
     return { refusal: `invalid params, ${parsed.error.issues[0]?.path.join(".") ?? "body"} is invalid` };

@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
-import { sendRefusal } from "./answers.ts";
+import { sendRefusal, sendUnknownModel } from "./answers.ts";
 import { type Behaviour, type Exchange, succeed } from "./behaviours.ts";
 import { type LinkBehaviour, linkServes, ObjectStore } from "./object-store.ts";
 import { drawPicture } from "./picture.ts";
 import type { RecordedRequest } from "./recorded-request.ts";
+import { unknownModelOf } from "./request.ts";
 
 /** How the stand-in behaves. */
 export interface StandInOptions {
@@ -13,7 +14,10 @@ export interface StandInOptions {
   readonly port?: number;
   /** The only key it accepts. */
   readonly apiKey?: string;
-  /** What it does with the first generation requests, one entry a request; after them it succeeds. */
+  /**
+   * What it does with the first generation requests that have the key and a known model, one entry a request; after them
+   * it succeeds.
+   */
   readonly script?: readonly Behaviour[];
   /** What it does when the script is over; it succeeds unless told. */
   readonly otherwise?: Behaviour;
@@ -70,7 +74,6 @@ export async function startStandIn({
 
   async function generate(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = parseJson(await text(request));
-    const behaviour = planned.shift() ?? otherwise;
     requests.push({ method: request.method, url: request.url, headers: request.headers, body });
     const { authorization } = request.headers;
     if (authorization === undefined) {
@@ -81,12 +84,18 @@ export async function startStandIn({
       sendRefusal(response, 2049);
       return;
     }
+    const unknownModel = unknownModelOf(body);
+    if (unknownModel !== undefined) {
+      sendUnknownModel(response, unknownModel);
+      return;
+    }
     const now = Date.now();
     if (arrivals.filter((arrival) => arrival > now - minuteMs).length >= requestsPerMinute) {
       sendRefusal(response, 1002);
       return;
     }
     arrivals.push(now);
+    const behaviour = planned.shift() ?? otherwise;
     await behaviour({ request, response, body, generationMs, draw, store, pictures });
   }
 

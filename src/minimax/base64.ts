@@ -1,6 +1,7 @@
-const DATA_URL_PREFIX = /^data:[^,]{0,200};base64,/;
+const DATA_URL_PREFIX = /^data:[^,]{0,200};\s*base64\s*,/i;
 const DATA_URL_PREFIX_MAX_BYTES = 220;
 const WHITE_SPACE = ["\n", "\r", " ", "\t"];
+const WHITE_SPACE_BYTES: ReadonlySet<number> = new Set(Buffer.from(WHITE_SPACE.join("")));
 const CHUNK_BYTES = 512 * 1024;
 
 /**
@@ -21,7 +22,7 @@ export class Base64Decoder {
 
   /**
    * Takes the next piece, as the bytes of its characters. A leading `data:…;base64,` has to lie whole in the first
-   * piece. White space is skipped.
+   * piece that is not blank. White space is skipped.
    */
   push(piece: Buffer): void {
     if (this.#problem !== undefined) return;
@@ -41,8 +42,11 @@ export class Base64Decoder {
 
   #prefixBytes(piece: Buffer): number {
     if (this.#started) return 0;
+    const start = piece.findIndex((byte) => !WHITE_SPACE_BYTES.has(byte));
+    if (start === -1) return piece.length;
     this.#started = true;
-    return DATA_URL_PREFIX.exec(piece.toString("latin1", 0, DATA_URL_PREFIX_MAX_BYTES))?.[0].length ?? 0;
+    const beginning = piece.toString("latin1", start, start + DATA_URL_PREFIX_MAX_BYTES);
+    return start + (DATA_URL_PREFIX.exec(beginning)?.[0].length ?? 0);
   }
 
   /** Node skips what is not base64, so a text with anything else in it gives fewer bytes than its length promises. */

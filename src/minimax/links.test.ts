@@ -22,7 +22,7 @@ describe("a link from MiniMax", () => {
       "https://e.com/a%2Fb?c=%2B%20+d",
     ],
   ])("%s", (_what, link, expected) => {
-    expect(secureLink(link)?.href).toBe(expected);
+    expect(secureLink(link, true)?.href).toBe(expected);
   });
 
   test.each([
@@ -37,7 +37,7 @@ describe("a link from MiniMax", () => {
     "http://",
     "",
   ])("is not used when it is %j", (link) => {
-    expect(secureLink(link)).toBeUndefined();
+    expect(secureLink(link, true)).toBeUndefined();
   });
 });
 
@@ -53,7 +53,7 @@ describe("a redirect", () => {
     ["from this machine to itself", LOCAL, "http://localhost:9090/c", "http://localhost:9090/c"],
     ["within this machine", LOCAL, "../c.jpeg", "http://127.0.0.1:8080/c.jpeg"],
   ])("%s is followed", (_where, from, location, expected) => {
-    expect(redirectTarget(from, location).href).toBe(expected);
+    expect(redirectTarget(from, location, true).href).toBe(expected);
   });
 
   test.each([
@@ -66,7 +66,7 @@ describe("a redirect", () => {
     ["to something that is no URL", HTTPS, "https://", "something that is no URL"],
     ["to a port that is none", HTTPS, "https://e.com:99999/", "something that is no URL"],
   ])("%s is refused, and is not tried again", (_where, from, location, words) => {
-    const follow = (): URL => redirectTarget(from, location);
+    const follow = (): URL => redirectTarget(from, location, true);
 
     expect(follow).toThrow(ImageError);
     expect(follow).toThrow(`The image could not be downloaded: it redirects`);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { anyText } from "../../test/support/any-text.ts";
-import { readReplyBody, type ReplyBody, type ReplyLimits, UnreadableBodyError } from "./reply-body.ts";
+import { type ReplyBody, type ReplyLimits, ReplyReader, UnreadableBodyError } from "./reply-body.ts";
 
 const ROOMY: ReplyLimits = { imageBytes: 1_000_000, jsonBytes: 1_000_000, bodyBytes: 4_000_000 };
 
@@ -23,7 +23,7 @@ function split(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
 }
 
 function read(body: string | Uint8Array, sizes: readonly number[] = [64], limits = ROOMY): Promise<ReplyBody> {
-  return readReplyBody(split(Buffer.from(body), sizes), limits);
+  return new ReplyReader(limits).read(split(Buffer.from(body), sizes));
 }
 
 async function imagesIn(
@@ -88,13 +88,15 @@ describe("a body is read as the JSON it is", () => {
   test("a chunk that is a window on a larger buffer is read only in its window", async () => {
     const larger = new TextEncoder().encode('garbage"{"n":3}garbage"');
 
-    expect((await readReplyBody([larger.subarray(8, 15)], ROOMY)).json).toEqual({ n: 3 });
+    expect((await new ReplyReader(ROOMY).read([larger.subarray(8, 15)])).json).toEqual({ n: 3 });
   });
 
   test("empty chunks change nothing", async () => {
     const nothing = new Uint8Array();
 
-    expect((await readReplyBody([nothing, Buffer.from("[1"), nothing, Buffer.from("]")], ROOMY)).json).toEqual([1]);
+    expect((await new ReplyReader(ROOMY).read([nothing, Buffer.from("[1"), nothing, Buffer.from("]")])).json).toEqual([
+      1,
+    ]);
   });
 
   test("a text of exactly 4 kB stays as it is", async () => {
@@ -262,7 +264,7 @@ describe("a body that cannot be used is an UnreadableBodyError", () => {
       throw broken;
     }
 
-    await expect(readReplyBody(stream(), ROOMY)).rejects.toBe(broken);
+    await expect(new ReplyReader(ROOMY).read(stream())).rejects.toBe(broken);
   });
 });
 
@@ -288,7 +290,7 @@ describe("limits hold", () => {
       }
     }
 
-    await expect(readReplyBody(endless(), { ...ROOMY, bodyBytes: 1000 })).rejects.toThrow("1000 bytes");
+    await expect(new ReplyReader({ ...ROOMY, bodyBytes: 1000 }).read(endless())).rejects.toThrow("1000 bytes");
     expect(closed).toBe(true);
     expect(sent).toBe(1100);
   });

@@ -5,6 +5,10 @@ const BACKSLASH = 0x5c;
 const LONGEST_ESCAPE = 6;
 const LIFT_ABOVE_BYTES = 4096;
 const EXCERPT_CHARACTERS = 2048;
+const LIFTED_MAX = 100;
+const IMAGE_FIRST_BYTES: ReadonlySet<number> = new Set([0xff, 0x89, 0x52]);
+const NOT_LIFTED = "...";
+const SIGN_OF_IMAGES = /"image_(?:base64|urls)"\s*:\s*\[?\s*"|"success_count"\s*:\s*"?\s*[1-9]/;
 const WHOLE_CHARACTERS = /^(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*/;
 
 /** Bounds on a body that upstream controls, in bytes. */
@@ -23,7 +27,7 @@ export type DecodedImage = ReturnType<Base64Decoder["finish"]>;
 /** A parsed body whose long strings were decoded while they arrived. */
 export interface ReplyBody {
   /**
-   * The JSON value; a string beyond 4 kB is only its first 2 kB and a token in it. Outside data: parse it before use.
+   * The JSON value; a string beyond 4 kB is a token that begins with `lifted:`, after its first 2 kB when it is no picture. Outside data: parse it before use.
    */
   readonly json: unknown;
   /** The bytes behind a string of `json`, whether it was long or short. */
@@ -36,31 +40,13 @@ export class UnreadableBodyError extends Error {
 }
 
 /**
- * Reads a JSON body of which base64 pictures are nearly all. A string beyond 4 kB is decoded piece by piece as it
+ * Reads one JSON body of which base64 pictures are nearly all. A string beyond 4 kB is decoded piece by piece as it
  * streams past and replaced by a token, so that at no time a picture is held as text as well as bytes.
  *
- * @throws UnreadableBodyError when the text is not JSON or exceeds a limit; whatever the stream throws when it breaks
- *   or is aborted
+ * Only string boundaries are understood; `JSON.parse` judges the rest. Bytes are kept as latin1 until the end, so no
+ * character is cut.
  */
-export async function readReplyBody(
-  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  limits: ReplyLimits,
-): Promise<ReplyBody> {
-  const lifter = new StringLifter(limits);
-  let bodyBytes = 0;
-  for await (const chunk of body) {
-    bodyBytes += chunk.byteLength;
-    if (bodyBytes > limits.bodyBytes) throw new UnreadableBodyError(`the body exceeds ${limits.bodyBytes} bytes`);
-    lifter.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-  }
-  return lifter.finish();
-}
-
-/**
- * Splits JSON text, as it arrives, into a small skeleton and the long strings lifted out of it. Only string boundaries
- * are understood; `JSON.parse` judges the rest. Bytes are kept as latin1 until the end, so no character is cut.
- */
-class StringLifter {
+export class ReplyReader {
   readonly #tokenPrefix = `lifted:${crypto.randomUUID()}:`;
   readonly #lifted: DecodedImage[] = [];
   #skeleton = "";
@@ -71,7 +57,30 @@ class StringLifter {
 
   constructor(private readonly limits: ReplyLimits) {}
 
-  push(chunk: Buffer): void {
+  /** Whether what has come so far lists an image or counts one as made; known also when the rest never comes. */
+  get showsImages(): boolean {
+    return SIGN_OF_IMAGES.test(this.#skeleton);
+  }
+
+  /**
+   * Reads the body to its end.
+   *
+   * @throws UnreadableBodyError when the text is not JSON or exceeds a limit; whatever the stream throws when it breaks
+   *   or is aborted
+   */
+  async read(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<ReplyBody> {
+    let bodyBytes = 0;
+    for await (const chunk of body) {
+      bodyBytes += chunk.byteLength;
+      if (bodyBytes > this.limits.bodyBytes) {
+        throw new UnreadableBodyError(`the body exceeds ${this.limits.bodyBytes} bytes`);
+      }
+      this.#push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    }
+    return this.#finish();
+  }
+
+  #push(chunk: Buffer): void {
     let position = 0;
     while (position < chunk.length) {
       if (this.#inString) {
@@ -89,9 +98,13 @@ class StringLifter {
     }
   }
 
-  finish(): ReplyBody {
+  #finish(): ReplyBody {
     try {
-      const json: unknown = JSON.parse(Buffer.from(this.#skeleton, "latin1").toString("utf8"));
+      const json: unknown = JSON.parse(
+        Buffer.from(this.#skeleton, "latin1")
+          .toString("utf8")
+          .replace(/^\uFEFF/, ""),
+      );
       return { json, decode: (text) => this.#decode(text) };
     } catch (error) {
       throw new UnreadableBodyError(this.#inString ? "the body was cut off" : "the body is not JSON", { cause: error });
@@ -139,12 +152,20 @@ class StringLifter {
     this.#inString = false;
     this.#escapeOpen = false;
     if (this.#long !== undefined) {
-      this.#short = `${this.#long.excerpt}${this.#tokenPrefix}${this.#lifted.length}`;
-      this.#lifted.push(this.#long.finish());
+      this.#short = this.#token(this.#long);
       this.#long = undefined;
     }
     this.#keep(`${this.#short}"`);
     this.#short = "";
+  }
+
+  /** What stands for a long string: only one that is no picture may still have to be quoted. */
+  #token(long: EscapedBase64): string {
+    if (this.#lifted.length === LIFTED_MAX) return NOT_LIFTED;
+    const decoded = long.finish();
+    this.#lifted.push(decoded);
+    const isPicture = "chunks" in decoded && IMAGE_FIRST_BYTES.has(decoded.chunks[0]?.[0] ?? 0);
+    return `${isPicture ? "" : long.excerpt}${this.#tokenPrefix}${this.#lifted.length - 1}`;
   }
 
   #keep(text: string): void {

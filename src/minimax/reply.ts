@@ -1,27 +1,24 @@
-import { API_CODES, API_HOSTS, TRANSIENT_HTTP_STATUSES } from "../constants.ts";
+import { API_CODES, API_HOSTS, IMAGES_MAX, MAINLAND_HOSTS, TRANSIENT_HTTP_STATUSES } from "../constants.ts";
 import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError } from "../errors.ts";
 import { type UpstreamReply, upstreamReplySchema } from "../schemas.ts";
-import { secureLink } from "./links.ts";
-import type { DecodedImage } from "./reply-body.ts";
+import { quoted } from "../text.ts";
+import { type DeliveredImages, type GeneratedImage, type ImageReading, imagesOf } from "./reply-images.ts";
 
-const LINK_MAX_CHARACTERS = 2048;
 const KEY_CODES: ReadonlySet<number> = new Set([1004, 2049]);
-
-/** One image as MiniMax delivered it: bytes, a link (https, or http on this machine), or nothing usable. */
-export type GeneratedImage =
-  { readonly chunks: readonly Uint8Array[] } | { readonly link: string } | { readonly problem: string };
 
 /** What one paid request generated. */
 export interface GenerationResult {
   /** Upstream's request id, or its trace id; absent when the answer had neither. */
   readonly id: string | undefined;
-  /** At least one, in MiniMax's order. */
+  /** One to nine, in MiniMax's order. */
   readonly images: readonly GeneratedImage[];
   readonly metadata: { readonly failed_count: string; readonly success_count: string };
+  /** What is odd about the answer, a sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /** An HTTP answer with its body read. */
-export interface UpstreamResponse {
+export interface UpstreamResponse extends ImageReading {
   readonly status: number;
   readonly host: string;
   readonly traceId: string | undefined;
@@ -31,13 +28,28 @@ export interface UpstreamResponse {
   readonly json: unknown;
   /** Why `json` is missing. */
   readonly unreadable: string | undefined;
-  readonly decode: (text: string) => DecodedImage;
+  /** Whether a body that could not be read lists images or counts some as made. */
+  readonly showsImages: boolean;
   /** Makes upstream text fit to quote: bounded, one line, without the key. */
   readonly quote: (text: string) => string;
 }
 
+/** The parts of an answer that decide what it means. */
+interface Verdict {
+  readonly response: UpstreamResponse;
+  readonly reply: UpstreamReply;
+  /** MiniMax's code; 0 means success. */
+  readonly code: number | undefined;
+  /** Whether status or code say that nothing was made. */
+  readonly isError: boolean;
+  /** MiniMax's own sentence, fit to quote; empty when there is none. */
+  readonly sentence: string;
+  readonly delivered: DeliveredImages;
+}
+
 /**
- * Reads an answer in the order HTTP status, `base_resp`, data.
+ * Reads an answer. Images in it have been paid for, so they come first, whatever its status and code say; then HTTP
+ * status, `base_resp`, data.
  *
  * @param requested - how many images were asked for, for the counts when upstream gives none
  * @throws MiniMaxApiError, HttpError, UnknownOutcomeError or EmptyResponseError; never anything else, whatever the body
@@ -45,45 +57,73 @@ export interface UpstreamResponse {
  */
 export function interpretReply(response: UpstreamResponse, requested: number): GenerationResult {
   const parsed = upstreamReplySchema.safeParse(response.json);
-  const reply: UpstreamReply = parsed.success ? parsed.data : {};
-  const success = response.status >= 200 && response.status < 300;
-  const code = reply.base_resp?.status_code ?? (success ? undefined : codeInMessage(reply.error?.message));
-  if (code !== undefined && code !== 0) throw refusal(response, reply, code);
-  if (!success) throw httpFailure(response);
-
-  const images = imagesOf(response, reply);
-  const id = [reply.id, response.traceId].map((text) => response.quote(text ?? "")).find((text) => text !== "");
-  if (images.length === 0) {
-    if (code === undefined && reply.metadata === undefined) {
-      throw new UnknownOutcomeError(response.unreadable ?? "its answer is not what MiniMax documents", {
-        traceId: response.traceId,
-      });
-    }
-    throw new EmptyResponseError(reply.metadata?.failed_count, id);
+  const reply = parsed.success ? parsed.data : upstreamReplySchema.parse({});
+  const sentence = sentenceOf(reply, response);
+  const code = codeOf(reply);
+  const isError = response.status < 200 || response.status >= 300 || (code !== undefined && code !== 0);
+  const verdict = { response, reply, code, isError, sentence, delivered: imagesOf(reply, response) };
+  const { images } = verdict.delivered;
+  const isUsable = images.some((image) => !("problem" in image));
+  if (isUsable || (images.length > 0 && !isError)) return toResult(verdict, requested);
+  if (showsImages(verdict)) {
+    throw unknownOutcome(verdict, response.unreadable ?? "its answer speaks of images and holds none that can be used");
   }
+  if (code !== undefined && code !== 0) throw refusal(verdict, code);
+  if (isError) throw httpFailure(verdict);
+  if (code === undefined && reply.metadata === undefined) {
+    throw unknownOutcome(verdict, response.unreadable ?? "its answer is not what MiniMax documents");
+  }
+  throw new EmptyResponseError(reply.metadata?.failed_count, idOf(verdict), sentence);
+}
+
+function toResult(verdict: Verdict, requested: number): GenerationResult {
+  const { reply, delivered } = verdict;
+  const { images } = delivered;
   return {
-    id,
+    id: idOf(verdict),
     images,
     metadata: {
       failed_count: reply.metadata?.failed_count ?? String(Math.max(0, requested - images.length)),
-      success_count: reply.metadata?.success_count ?? String(images.length),
+      success_count: digits(reply.metadata?.success_count) ?? String(images.length),
     },
+    warnings: warningsOf(verdict),
   };
 }
 
-function refusal(response: UpstreamResponse, reply: UpstreamReply, code: number): Error {
-  const message = response.quote(reply.base_resp?.status_msg ?? reply.error?.message ?? "");
-  const details = { code, traceId: response.traceId };
-  if (API_CODES[code]?.outcome === "unknown") {
-    return new UnknownOutcomeError(`MiniMax reported a timeout ("${message}")`, {
-      ...details,
-      recovery: API_CODES[code].recovery,
-    });
-  }
-  if (mayHaveBeenMade(response.status)) {
-    return new UnknownOutcomeError(`${response.host} responded with HTTP ${response.status}`, details);
-  }
-  return new MiniMaxApiError(code, message, {
+function warningsOf({ response, code, isError, sentence, delivered }: Verdict): string[] {
+  const { images, entryCount } = delivered;
+  const codeWords = code === undefined || code === 0 ? "" : `, status code ${code}`;
+  const leftOut = entryCount - images.length;
+  const isRest = images.every(({ index }, position) => index === position);
+  const which = isRest ? `: numbers ${images.length + 1} to ${entryCount}` : "";
+  return [
+    ...(isError
+      ? [`MiniMax delivered images with an error: HTTP ${response.status}${codeWords}${quoted(sentence)}.`]
+      : []),
+    ...(leftOut > 0
+      ? [
+          `MiniMax's answer lists ${entryCount} images; at most ${IMAGES_MAX} are taken from one answer, and ${leftOut} were left out${which}.`,
+        ]
+      : []),
+  ];
+}
+
+/**
+ * Whether an answer without a usable image speaks of images all the same: in its counts, in a text where an image
+ * belongs, or, where it claims success, in an entry of any kind.
+ */
+function showsImages({ response, reply, isError, delivered }: Verdict): boolean {
+  if (response.json === undefined) return isError && response.showsImages;
+  if (delivered.images.length > 0) return true;
+  const counts = [reply.metadata?.success_count, reply.data.success_count].filter((count) => count !== undefined);
+  return counts.length === 0 ? !isError && delivered.entryCount > 0 : counts.some((count) => Number(count) !== 0);
+}
+
+function refusal(verdict: Verdict, code: number): Error {
+  const { response, sentence } = verdict;
+  if (API_CODES[code]?.outcome === "unknown") return unknownOutcome(verdict, "MiniMax reported a timeout");
+  if (mayHaveBeenMade(response.status)) return unknownOutcome(verdict, answered(response));
+  return new MiniMaxApiError(code, sentence, {
     traceId: response.traceId,
     retryAfterMs: response.retryAfterMs,
     transient: TRANSIENT_HTTP_STATUSES.has(response.status),
@@ -91,42 +131,53 @@ function refusal(response: UpstreamResponse, reply: UpstreamReply, code: number)
   });
 }
 
-/** A key of the other region is refused like a wrong key: the most frequent mistake there is. */
-function regionHint(host: string): string {
-  const [name, url] = host === new URL(API_HOSTS.cn).host ? ["global", API_HOSTS.global] : ["cn", API_HOSTS.cn];
-  return ` This server asks ${host}; the other region's host is ${new URL(url).host} (MINIMAX_API_HOST=${name}).`;
+function httpFailure(verdict: Verdict): Error {
+  const { response, sentence } = verdict;
+  if (mayHaveBeenMade(response.status)) return unknownOutcome(verdict, answered(response));
+  return new HttpError(response.status, { ...response, sentence });
 }
 
-function httpFailure(response: UpstreamResponse): Error {
-  if (mayHaveBeenMade(response.status)) {
-    return new UnknownOutcomeError(`${response.host} responded with HTTP ${response.status}`, {
-      traceId: response.traceId,
-    });
-  }
-  return new HttpError(response.status, response);
+function unknownOutcome({ response, code, sentence }: Verdict, whatHappened: string): UnknownOutcomeError {
+  const known = code === undefined ? undefined : API_CODES[code];
+  return new UnknownOutcomeError(`${whatHappened}${quoted(sentence)}`, {
+    code: code === 0 ? undefined : code,
+    traceId: response.traceId,
+    recovery: known?.outcome === "unknown" ? known.recovery : undefined,
+  });
+}
+
+function answered({ host, status }: UpstreamResponse): string {
+  return `${host} responded with HTTP ${status}`;
+}
+
+/** A key of the other region is refused like a wrong key: the most frequent mistake there is. */
+function regionHint(host: string): string {
+  const [name, url] = MAINLAND_HOSTS.has(host) ? ["global", API_HOSTS.global] : ["cn", API_HOSTS.cn];
+  return ` This server asks ${host}; the other region's host is ${new URL(url).host} (MINIMAX_API_HOST=${name}).`;
 }
 
 function mayHaveBeenMade(status: number): boolean {
   return status >= 500 && !TRANSIENT_HTTP_STATUSES.has(status);
 }
 
+/** What MiniMax says in words; its bare "success" says nothing. */
+function sentenceOf(reply: UpstreamReply, { quote }: UpstreamResponse): string {
+  const words = [reply.base_resp?.status_msg, reply.error?.message, reply.message].map((text) => quote(text ?? ""));
+  return words.find((text) => text !== "" && !/^success$/i.test(text)) ?? "";
+}
+
 /** The other envelope of the same host writes its code into the message: "login fail: … (1004)". */
-function codeInMessage(message: string | undefined): number | undefined {
-  const digits = /\((\d{4})\)\s*$/.exec(message ?? "")?.[1];
-  return digits === undefined ? undefined : Number(digits);
+function codeOf({ base_resp, error }: UpstreamReply): number | undefined {
+  const code = base_resp?.status_code;
+  if (code !== undefined && code !== 0) return code;
+  const inMessage = /\((\d{4})\)\s*$/.exec(error?.message ?? "")?.[1];
+  return inMessage === undefined ? code : Number(inMessage);
 }
 
-function imagesOf({ decode }: UpstreamResponse, { data }: UpstreamReply): GeneratedImage[] {
-  const encoded = data?.image_base64 ?? [];
-  if (encoded.length > 0) {
-    return encoded.map((text) =>
-      typeof text === "string" ? decode(text) : { problem: "MiniMax delivered no text for it" },
-    );
-  }
-  return (data?.image_urls ?? []).map(linkOf);
+function idOf({ reply, response }: Verdict): string | undefined {
+  return [reply.id, response.traceId].map((text) => response.quote(text ?? "")).find((text) => text !== "");
 }
 
-function linkOf(text: unknown): GeneratedImage {
-  const link = typeof text === "string" && text.length <= LINK_MAX_CHARACTERS ? secureLink(text) : undefined;
-  return link === undefined ? { problem: "MiniMax delivered no usable link for it" } : { link: link.href };
+function digits(count: string | undefined): string | undefined {
+  return /^\d+$/.test(count ?? "") ? count : undefined;
 }

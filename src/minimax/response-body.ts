@@ -1,8 +1,9 @@
-import { IMAGE_MAX_BYTES, IMAGES_MAX } from "../constants.ts";
+import { ERROR_BODY_WAIT_MS, IMAGE_MAX_BYTES, IMAGES_MAX } from "../constants.ts";
 import { DeadlineExceededError } from "../errors.ts";
-import { unlessAborted } from "../timing/abort.ts";
+import { LinkedAbortController, NO_LONGER_NEEDED, unlessAborted } from "../timing/abort.ts";
+import type { Clock } from "../timing/clock.ts";
 import { toInterruptedError } from "./fetch-failures.ts";
-import { readReplyBody, type ReplyBody, UnreadableBodyError } from "./reply-body.ts";
+import { type ReplyBody, ReplyReader, UnreadableBodyError } from "./reply-body.ts";
 
 const JSON_MAX_BYTES = 1024 * 1024;
 const REPLY_LIMITS = {
@@ -10,7 +11,6 @@ const REPLY_LIMITS = {
   jsonBytes: JSON_MAX_BYTES,
   bodyBytes: Math.ceil((IMAGES_MAX * IMAGE_MAX_BYTES * 4) / 3) + JSON_MAX_BYTES,
 };
-const NO_BODY: ReplyBody = { json: undefined, decode: () => ({ problem: "there is no body" }) };
 
 /**
  * The body in pieces. Node's own iteration of it can wait forever when the request is aborted just as its last piece
@@ -30,19 +30,46 @@ export async function* bodyOf(response: Response, signal: AbortSignal): AsyncGen
   }
 }
 
-/** An answer that says no by its HTTP status counts even when its body does not come. */
-export async function readBody(
-  response: Response,
-  signal: AbortSignal,
-): Promise<{ body: ReplyBody; unreadable: string | undefined }> {
+/** What became of an answer's body. */
+export interface ReadBody extends ReplyBody {
+  /** Why `json` is missing, where that is worth saying. */
+  readonly unreadable: string | undefined;
+  /** Whether what came of it lists images or counts some as made, readable or not. */
+  readonly showsImages: boolean;
+}
+
+/**
+ * Reads an answer's body. An HTTP error counts also without it, so its body is waited for only briefly, unless it
+ * begins to show images: those have been paid for.
+ *
+ * @throws UnknownOutcomeError when the body of a success breaks off or is late; the signal's reason on cancellation
+ */
+export async function readBody(response: Response, signal: AbortSignal, clock: Clock): Promise<ReadBody> {
+  const reader = new ReplyReader(REPLY_LIMITS);
+  using patience = new LinkedAbortController(signal);
+  const ended = new AbortController();
+  if (!response.ok) {
+    const giveUp = (): void => {
+      if (!reader.showsImages) patience.abort(NO_LONGER_NEEDED);
+    };
+    clock.sleep(ERROR_BODY_WAIT_MS, ended.signal).then(giveUp, () => undefined);
+  }
   try {
-    return { body: await readReplyBody(bodyOf(response, signal), REPLY_LIMITS), unreadable: undefined };
+    const body = await reader.read(bodyOf(response, patience.signal));
+    return { ...body, unreadable: undefined, showsImages: reader.showsImages };
   } catch (error) {
+    const missing = { json: undefined, decode: noBody, showsImages: reader.showsImages };
     if (error instanceof UnreadableBodyError) {
-      return { body: NO_BODY, unreadable: `its answer could not be read: ${error.message}` };
+      return { ...missing, unreadable: `its answer could not be read: ${error.message}` };
     }
     const isCancelled = signal.aborted && !(signal.reason instanceof DeadlineExceededError);
     if (response.ok || isCancelled) throw toInterruptedError(error, signal);
-    return { body: NO_BODY, unreadable: undefined };
+    return { ...missing, unreadable: "its answer broke off" };
+  } finally {
+    ended.abort(NO_LONGER_NEEDED);
   }
+}
+
+function noBody(): { readonly problem: string } {
+  return { problem: "there is no body" };
 }

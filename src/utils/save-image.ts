@@ -5,6 +5,7 @@ import type { SavedImage } from "../schemas.ts";
 import { messageOf, systemCode } from "../text.ts";
 import { claimName, isNameTaken } from "./claim-name.ts";
 import type { IsTaken } from "./file-names.ts";
+import { endsTooEarly } from "./image-end.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
 import { removeFile, temporaryPath } from "./temporary-file.ts";
 
@@ -20,6 +21,7 @@ export interface Destination {
  * Writes one image. It streams into a temporary file beside its destination and gets its name only when it is whole and
  * is an image; a file that exists is never replaced. Whatever happens, the temporary file is gone afterwards.
  *
+ * @param onCutShort - told when the bytes end before the image does; the image is kept unless this throws
  * @throws ImageError when the bytes are no image or cannot be written; the source's own error; the signal's reason on
  *   abort
  */
@@ -27,12 +29,14 @@ export async function saveImage(
   source: AsyncIterable<Uint8Array>,
   destination: Destination,
   signal: AbortSignal,
+  onCutShort: () => void = () => undefined,
 ): Promise<SavedImage> {
   signal.throwIfAborted();
   const temporary = temporaryPath(destination.directory);
   try {
-    const { bytes, header } = await write(temporary, source, destination.directory, signal);
+    const { bytes, header, isCutShort } = await write(temporary, source, destination.directory, signal);
     if (header === undefined) throw new ImageError("What MiniMax delivered is not a JPEG, PNG or WebP image.");
+    if (isCutShort) onCutShort();
     signal.throwIfAborted();
     const path = await publish(temporary, destination, header, signal);
     return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
@@ -60,7 +64,7 @@ async function write(
   source: AsyncIterable<Uint8Array>,
   directory: string,
   signal: AbortSignal,
-): Promise<{ bytes: number; header: ImageHeader | undefined }> {
+): Promise<{ bytes: number; header: ImageHeader | undefined; isCutShort: boolean }> {
   const file = await onDisk(directory, () => open(path, "wx+"));
   let bytes = 0;
   let header: ImageHeader | undefined;
@@ -71,7 +75,8 @@ async function write(
       await onDisk(directory, () => file.writeFile(chunk));
       bytes += chunk.byteLength;
     }
-    return { bytes, header: header ?? (await onDisk(directory, () => headerOf(file, bytes))) };
+    header ??= await onDisk(directory, () => headerOf(file, bytes));
+    return { bytes, header, isCutShort: await onDisk(directory, () => endsTooEarly(file, bytes)) };
   } finally {
     await onDisk(directory, () => file.close());
   }
