@@ -474,9 +474,10 @@ describe("MiniMax's answer", () => {
         error: "oops",
       }),
     ).toEqual({
-      data: { image_base64: ["aGVsbG8="] },
+      data: { image_urls: "https://example.com", image_base64: ["aGVsbG8="] },
       metadata: { success_count: "1" },
       base_resp: { status_code: 1004 },
+      error: { message: "oops" },
     });
   });
 

@@ -305,7 +305,7 @@ describe("a result", () => {
 
     const { failures, saved_count } = toolOutputSchema.parse(result.structuredContent);
     expect(saved_count).toBe(1);
-    expect(failures).toMatchObject([{ index: 1 }]);
+    expect(failures).toMatchObject([{ index: 0 }]);
     expect(textOf(result)).toContain(`Image 1 was not saved: ${failures?.[0]?.error ?? "nothing"}`);
     expect(result.isError).toBeUndefined();
   });

@@ -142,7 +142,7 @@ describe("one bad image does not lose the others", () => {
     const result = await server.generate({ prompt: "a cat", n: 3 });
 
     const output = toolOutputSchema.parse(result.structuredContent);
-    expect(output).toMatchObject({ image_count: 3, saved_count: 2, failures: [{ index: 2 }] });
+    expect(output).toMatchObject({ image_count: 3, saved_count: 2, failures: [{ index: 1 }] });
     for (const path of output.file_paths) expect(await readFile(path)).toEqual(good);
     expect(await readdir(server.outputDir)).toHaveLength(2);
   });

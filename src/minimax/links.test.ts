@@ -41,6 +41,17 @@ describe("a link from MiniMax", () => {
   });
 });
 
+test.each(["http://127.0.0.1:8080/a", "https://localhost/a", "http://[::1]/a", "http://127.9.9.9/a"])(
+  "a link to this machine, %s, is not used when the API host is elsewhere",
+  (link) => {
+    expect(secureLink(link, false)).toBeUndefined();
+  },
+);
+
+test("a redirect to this machine is not followed when the API host is elsewhere", () => {
+  expect(() => redirectTarget(HTTPS, "https://127.0.0.1/a", false)).toThrow("to this machine");
+});
+
 describe("a redirect", () => {
   test.each([
     ["to another https host", HTTPS, "https://cdn.example.org/c.jpeg?y=2", "https://cdn.example.org/c.jpeg?y=2"],
