@@ -21,10 +21,10 @@ import { manualClock } from "../test/support/manual-clock.ts";
 import { waitFor } from "../test/support/wait-for.ts";
 import { startWebServer } from "../test/support/web-server.ts";
 import { MiniMaxClient } from "./client.ts";
-import { CALL_BUDGET_RANGE_MS, DOWNLOAD_STALL_MS, IMAGE_MAX_BYTES } from "./constants.ts";
+import { CALL_BUDGET_RANGE_MS, DOWNLOAD_STALL_MS, ERROR_BODY_WAIT_MS, IMAGE_MAX_BYTES } from "./constants.ts";
 import { DeadlineExceededError, ImageError } from "./errors.ts";
 import type { GenerationResult } from "./minimax/reply.ts";
-import type { UsableImage } from "./minimax/reply-images.ts";
+import type { GeneratedImage, UsableImage } from "./minimax/reply-images.ts";
 import type { GenerationRequest } from "./schemas.ts";
 import type { Call } from "./timing/call.ts";
 import { type Clock, systemClock } from "./timing/clock.ts";
@@ -114,7 +114,7 @@ function take(limiter: RateLimiter): Promise<void> {
 }
 
 async function bytesOf(
-  image: UsableImage | undefined,
+  image: UsableImage | GeneratedImage | undefined,
   clock: Clock = systemClock,
   signal: AbortSignal = NOBODY_ABORTS,
 ): Promise<Buffer> {
@@ -212,11 +212,11 @@ describe("a refusal", () => {
 
   test.each<readonly [string, Behaviour, number]>([
     ["with code 1002", refuse(1002), 60_000],
-    ["with a Retry-After", status(429, { headers: { "Retry-After": "7" } }), 7_000],
+    ["with a Retry-After", status(429, { headers: { "Retry-After": "7" } }), ERROR_BODY_WAIT_MS + 7_000],
     [
       "with a Retry-After of a day, for as long as a call may take,",
       status(429, { headers: { "Retry-After": "86400" } }),
-      CALL_BUDGET_RANGE_MS.maximum,
+      ERROR_BODY_WAIT_MS + CALL_BUDGET_RANGE_MS.maximum,
     ],
   ])("a refusal %s holds back every other request as well", async (_what, fault, pauseMs) => {
     await using api = await startStandIn({ script: [fault] });
@@ -336,7 +336,7 @@ describe("a request that is ended by the used up budget", () => {
     expect(api.requests).toHaveLength(1);
   });
 
-  test("while it reads a refusal is refused: its status has come, whatever becomes of its body", async () => {
+  test("while it reads an error that shows images has an unknown outcome", async () => {
     const { body, hasBegun } = endlessBody(400);
     await using api = await startStandIn({ script: [body] });
     const { outcome, abort } = ask(api);
@@ -345,8 +345,8 @@ describe("a request that is ended by the used up budget", () => {
     abort(BUDGET_SPENT);
 
     const error = await failureOf(outcome);
-    expect(error.name).toBe("HttpError");
-    expect(error.message).toContain("HTTP 400");
+    expect(error.name).toBe("UnknownOutcomeError");
+    expect(error.message).toContain("broke off");
   });
 
   test("while it reads the answer has an unknown outcome", async () => {
@@ -519,14 +519,6 @@ describe("a picture", () => {
     expect(await bytesOf({ chunks })).toEqual(Buffer.of(1, 2, 3));
   });
 
-  test("that cannot be used is an error of its own, and is not tried again", async () => {
-    const error = await failureOf(bytesOf({ problem: "it is not base64" }));
-
-    expect(error).toBeInstanceOf(ImageError);
-    expect(error.message).toBe("MiniMax's image cannot be used: it is not base64.");
-    expect(error.details.retryAfterMs).toBeUndefined();
-  });
-
   test("behind a link is downloaded to the byte, without the key, and the link is kept to the letter", async () => {
     await using api = await startStandIn({ script: [succeed()] });
     const { images } = await ask(api, { request: { response_format: "url" } }).outcome;
@@ -535,7 +527,7 @@ describe("a picture", () => {
 
     expect(api.downloads).toHaveLength(1);
     expect(api.downloads[0]?.headers.authorization).toBeUndefined();
-    expect(images).toEqual([{ link: `${api.url}${api.downloads[0]?.url ?? ""}` }]);
+    expect(images).toEqual([{ index: 0, link: `${api.url}${api.downloads[0]?.url ?? ""}` }]);
   });
 
   test("of no bytes is passed on as it is", async () => {
@@ -791,5 +783,5 @@ function endlessBody(code: number): { readonly body: Behaviour; readonly hasBegu
 }
 
 function waits({ sleeps }: InstantClock): number[] {
-  return sleeps.filter((ms) => ms > 0);
+  return sleeps.filter((ms) => ms > 0 && ms !== ERROR_BODY_WAIT_MS);
 }

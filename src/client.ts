@@ -8,7 +8,7 @@ import {
 } from "./constants.ts";
 import { afterSending, ImageError, UserFacingError } from "./errors.ts";
 import { reasonOf, toInterruptedError, toUnsentError, withProxy } from "./minimax/fetch-failures.ts";
-import { redirectTarget } from "./minimax/links.ts";
+import { redirectTarget, secureLink } from "./minimax/links.ts";
 import { isLoopback } from "./minimax/loopback.ts";
 import { type GenerationResult, interpretReply, type UpstreamResponse } from "./minimax/reply.ts";
 import type { UsableImage } from "./minimax/reply-images.ts";
@@ -86,7 +86,9 @@ export class MiniMaxClient {
       yield* image.chunks;
       return;
     }
-    yield* this.#download(new URL(image.link), signal);
+    const link = secureLink(image.link, this.#isHostLocal);
+    if (link === undefined) throw new ImageError("MiniMax's link cannot be used.");
+    yield* this.#download(link, signal);
   }
 
   /**

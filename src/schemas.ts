@@ -217,7 +217,7 @@ const count = z
   .optional()
   .catch(undefined);
 
-/** A count of images made that is given but cannot be read is not taken for none: it becomes a text that is no number. */
+/** A count of images made that cannot be read is not taken for none: it becomes a text that is no number. */
 const madeCount = z
   .union([z.string().regex(/^\d{1,9}$/), z.int().min(0)])
   .transform(String)

@@ -15,8 +15,8 @@ export interface StandInOptions {
   /** The only key it accepts. */
   readonly apiKey?: string;
   /**
-   * What it does with the first generation requests that have the key and a known model, one entry a request; after them
-   * it succeeds.
+   * What it does with the first generation requests that have the key and a known model, one entry a request; after
+   * them it succeeds.
    */
   readonly script?: readonly Behaviour[];
   /** What it does when the script is over; it succeeds unless told. */

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import sharp from "sharp";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { toolOutputSchema } from "../src/schemas.ts";
 import {
   answer,
@@ -24,6 +24,8 @@ const JPEG = bigJpeg(5000);
 const BASE64 = JPEG.toString("base64");
 const OK = '"base_resp":{"status_code":0,"status_msg":"success"}';
 const BILLED = "may have been generated and billed";
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000" } }));
 

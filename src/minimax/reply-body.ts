@@ -27,7 +27,8 @@ export type DecodedImage = ReturnType<Base64Decoder["finish"]>;
 /** A parsed body whose long strings were decoded while they arrived. */
 export interface ReplyBody {
   /**
-   * The JSON value; a string beyond 4 kB is a token that begins with `lifted:`, after its first 2 kB when it is no picture. Outside data: parse it before use.
+   * The JSON value; a string beyond 4 kB is a token that begins with `lifted:`, after its first 2 kB when it is no
+   * picture. Outside data: parse it before use.
    */
   readonly json: unknown;
   /** The bytes behind a string of `json`, whether it was long or short. */
