@@ -8,6 +8,7 @@ import * as link from "../stand-in/object-store.ts";
 import { startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "../test/support/big-jpeg.ts";
 import { setup as buildQuickServer } from "../test/support/build-quick-server.ts";
+import { startConnectProxy } from "../test/support/connect-proxy.ts";
 import { processFigures } from "../test/support/process-figures.ts";
 import { spawnQuickServer, textOf } from "../test/support/server.ts";
 import { waitFor } from "../test/support/wait-for.ts";
@@ -95,6 +96,21 @@ const ledgerOf = (prompt: string): Ledger => {
 };
 const toldOf = new Set<string>();
 const tally = { saved: 0, failedImages: 0, errors: 0, maybeBilled: 0, cancelled: 0, givenUp: 0, handedOver: 0 };
+const HANG_UPS = 0.03;
+const FAILING_LINKS = `import fs from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+const link = fs.link;
+fs.link = (from, to) => Math.random() < 0.1 ? Promise.reject(Object.assign(new Error("EIO"), { code: "EIO" })) : link(from, to);
+syncBuiltinESMExports();`;
+const usedSockets = new WeakSet<object>();
+const connectionsOfTheirOwn =
+  (play: fault.Behaviour): fault.Behaviour =>
+  (exchange) => {
+    const { socket } = exchange.request;
+    if (usedSockets.has(socket)) problems.push("a request came on a connection that was used before");
+    usedSockets.add(socket);
+    return play(exchange);
+  };
 const problems: string[] = [];
 
 await buildQuickServer();
@@ -107,16 +123,22 @@ await using api = await startStandIn({
     const ledger = ledgerOf(prompt);
     ledger.paidImages += images;
     if (images > 0) ledger.paidRequests += 1;
-    return behaviour(exchange);
+    return connectionsOfTheirOwn(behaviour)(exchange);
   },
   linkOtherwise: (exchange) => {
     pick(linkFaults)(exchange);
   },
 });
+await using proxy = await startConnectProxy({ hangUp: () => random() < HANG_UPS });
 await using server = await spawnQuickServer({
   api,
   speed: SPEED,
-  env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000" },
+  env: {
+    MINIMAX_RPM: "0",
+    MINIMAX_TIMEOUT_MS: "300000",
+    HTTP_PROXY: proxy.url,
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(FAILING_LINKS)}`,
+  },
 });
 const pid = server.transport.process.pid ?? 0;
 const startedAt = performance.now();
@@ -183,7 +205,7 @@ function judge(result: ReturnType<typeof CallToolResultSchema.parse>, ledger: Le
     for (const [name] of notice.matchAll(/soak-\d+-[^ ,]*\.jpeg/g)) toldOf.add(name);
   }
   if (result.isError === true) {
-    const nothingSaved = Number(/^Saved 0 of (\d+) image/.exec(text)?.[1] ?? 0);
+    const nothingSaved = Number(/^Saved 0 of (\d+) image/m.exec(text)?.[1] ?? 0);
     tally.errors += 1;
     tally.failedImages += nothingSaved;
     ledger.failedImages += nothingSaved;
@@ -245,13 +267,14 @@ const growth = {
 if (answered < CALLS) problems.push(`only ${answered} of ${CALLS} calls were made in time`);
 if (money.crossed > 0) problems.push(`${money.crossed} calls were paid for twice`);
 if (files < tally.saved) problems.push(`${tally.saved} images were reported as saved, but there are ${files} files`);
+if (proxy.tunnels.length > 8 * CALLS) problems.push(`${proxy.tunnels.length} tunnels were asked for`);
 if (growth.memoryBytes > GROWTH_LIMIT_BYTES) problems.push("memory grew");
 if (growth.descriptors > DESCRIPTOR_GROWTH_LIMIT) problems.push("descriptors grew");
-if (server.transport.stderr.split("\n").length > 2) problems.push(`stderr: ${server.transport.stderr}`);
+if (server.transport.stderr.split("\n").length > 3) problems.push(`stderr: ${server.transport.stderr}`);
 
 console.log(`seed                ${seed} (set SOAK_SEED to repeat it)
 calls answered      ${answered} of ${started} in ${String(Math.round((performance.now() - startedAt) / 1000))} s
-upstream requests   ${api.requests.length}, downloads ${api.downloads.length}
+upstream requests   ${api.requests.length}, downloads ${api.downloads.length}, tunnels ${proxy.tunnels.length}
 images saved        ${tally.saved}, reported as failed ${tally.failedImages}
 calls that failed   ${tally.errors}, of them possibly billed ${tally.maybeBilled}
 calls cancelled     ${tally.cancelled}, given up ${tally.givenUp}, handed over to the same call ${tally.handedOver}

@@ -7,7 +7,7 @@ import {
   TRANSIENT_HTTP_STATUSES,
 } from "./constants.ts";
 import { afterSending, ImageError, UserFacingError } from "./errors.ts";
-import { reasonOf, toInterruptedError, toUnsentError, withProxy } from "./minimax/fetch-failures.ts";
+import { certificateCodeOf, reasonOf, toInterruptedError, toUnsentError, withProxy } from "./minimax/fetch-failures.ts";
 import { redirectTarget, secureLink } from "./minimax/links.ts";
 import { isLoopback } from "./minimax/loopback.ts";
 import { type GenerationResult, interpretReply, type UpstreamResponse } from "./minimax/reply.ts";
@@ -183,7 +183,7 @@ export class MiniMaxClient {
       if (error instanceof ImageError) throw error;
       const why = stallTimer.stalled ? `nothing came for ${formatSeconds(DOWNLOAD_STALL_MS)}` : reasonOf(error);
       throw new ImageError(`The image could not be downloaded from ${link.host} (${withProxy(why, this.proxy)}).`, {
-        retryAfterMs: 0,
+        retryAfterMs: certificateCodeOf(error) === undefined ? 0 : undefined,
         cause: error,
       });
     }
@@ -191,7 +191,7 @@ export class MiniMaxClient {
 }
 
 async function get(link: URL, signal: AbortSignal, allowLoopback: boolean, redirects = 0): Promise<Response> {
-  const response = await fetch(link, { redirect: "manual", signal });
+  const response = await fetch(link, { headers: { Connection: "close" }, redirect: "manual", signal });
   if (response.ok) return response;
   await response.body?.cancel();
   const location = response.headers.get("location");

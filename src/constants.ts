@@ -123,6 +123,15 @@ export const LINE_MAX_BYTES = 72_000_000;
  */
 export const FILE_SYSTEM_GRACE_MS = 300;
 
+/**
+ * When the time of a call is up while its images are being saved, saving has this long to finish, in milliseconds: they
+ * are paid for.
+ */
+export const SAVING_GRACE_MS = 5_000;
+
+/** Bytes of a JPEG for each pixel, a little more than was measured: what a disk has to have free. */
+export const BYTES_PER_PIXEL = 0.35;
+
 /** Longest time between two progress notifications, in milliseconds: clients that count silence give up after 60 s. */
 export const PROGRESS_INTERVAL_MS = 5_000;
 

@@ -1,5 +1,5 @@
 import type { MiniMaxClient } from "./client.ts";
-import { FILE_SYSTEM_GRACE_MS } from "./constants.ts";
+import { ASPECT_RATIO_PIXELS, BYTES_PER_PIXEL, FILE_SYSTEM_GRACE_MS, SAVING_GRACE_MS } from "./constants.ts";
 import { CutShortError, DeadlineExceededError, ImageError, UserFacingError } from "./errors.ts";
 import type { GenerationResult } from "./minimax/reply.ts";
 import type { GeneratedImage, UsableImage } from "./minimax/reply-images.ts";
@@ -8,8 +8,10 @@ import type { GenerationRequest, SavedImage, ToolInput } from "./schemas.ts";
 import { messageOf, plural } from "./text.ts";
 import { unlessStuck } from "./timing/abort.ts";
 import type { Call } from "./timing/call.ts";
+import type { Lanes } from "./timing/lanes.ts";
 import { retry, type Timing } from "./timing/retry.ts";
 import { longestNameBytes, type NameSequence, numberedNames, promptNames } from "./utils/file-names.ts";
+import { assertFreeSpace } from "./utils/free-space.ts";
 import { assertWritable, resolveOutputDirectory } from "./utils/output-directory.ts";
 import type { OutputRoot } from "./utils/output-root.ts";
 import { type Destination, saveImage } from "./utils/save-image.ts";
@@ -23,6 +25,8 @@ export interface Dependencies {
   readonly homeDirectory: string | undefined;
   /** Where local reference images may be read, in addition to the base; absolute. */
   readonly referenceDirectories: readonly string[];
+  /** What touches the file system before the request runs here. */
+  readonly lanes: Lanes;
   /** Takes one line for the log. */
   readonly log: (line: string) => void;
 }
@@ -56,7 +60,7 @@ export interface CallResult {
  */
 export async function generateAndSave(input: ToolInput, dependencies: Dependencies, call: Call): Promise<CallResult> {
   call.onActivity(() => "checking the request");
-  const request = await unlessStuck(prepare(input, dependencies, call), call.signal, FILE_SYSTEM_GRACE_MS);
+  const request = await prepare(input, dependencies, call);
   const generation = await dependencies.client.generateImages(request, call);
   const outcomes = await saveAll(generation.images, input, dependencies, call);
   const saved = outcomes.flatMap((outcome) => ("saved" in outcome ? [outcome.saved] : []));
@@ -66,16 +70,25 @@ export async function generateAndSave(input: ToolInput, dependencies: Dependenci
 
 /** Reads the references and proves the directory: whatever can be refused is refused here, before anything is paid. */
 async function prepare(input: ToolInput, dependencies: Dependencies, call: Call): Promise<GenerationRequest> {
-  const request = await toRequest(input, {
-    base: dependencies.outputRoot.base,
-    directories: dependencies.referenceDirectories,
-    homeDirectory: dependencies.homeDirectory,
+  const { lanes, outputRoot, referenceDirectories, homeDirectory } = dependencies;
+  const places = { base: outputRoot.base, directories: referenceDirectories, homeDirectory };
+  const request =
+    input.subject_reference === undefined
+      ? await toRequest(input, places)
+      : await lanes.run("references", call.signal, () => toRequest(input, places));
+  await lanes.run(input.output_dir ?? outputRoot.defaultDirectory, call.signal, async () => {
+    const directory = await directoryFor(input, dependencies, call);
+    const nameBytes = longestNameBytes(input.filename, input.prompt);
+    await assertWritable(directory, outputRoot.base, nameBytes, call.signal);
+    await assertFreeSpace(directory, bytesOf(input));
   });
-  call.signal.throwIfAborted();
-  const directory = await directoryFor(input, dependencies, call);
-  const nameBytes = longestNameBytes(input.filename, input.prompt);
-  await assertWritable(directory, dependencies.outputRoot.base, nameBytes, call.signal);
   return request;
+}
+
+/** About how much the images of a call will take on the disk. */
+function bytesOf({ n, aspect_ratio = "1:1", width, height }: ToolInput): number {
+  const pixels = ASPECT_RATIO_PIXELS[aspect_ratio];
+  return Math.ceil(n * (width ?? pixels.width) * (height ?? pixels.height) * BYTES_PER_PIXEL);
 }
 
 function directoryFor(
@@ -87,8 +100,9 @@ function directoryFor(
 }
 
 /**
- * Saves all at once, and is over only when every image is saved or cleaned up. The directory is resolved again: since
- * it was proved, generating has taken a while, and it may be gone or lead elsewhere.
+ * Saves all at once, and is over when every image is saved or cleaned up, or when the file system does not answer in
+ * time. The directory is resolved again: since it was proved, generating has taken a while, and it may be gone or lead
+ * elsewhere.
  */
 async function saveAll(
   images: readonly GeneratedImage[],
@@ -108,11 +122,11 @@ async function saveAll(
     done += 1;
     return saved;
   };
-  const settled = await Promise.allSettled(
-    images.map((image, position) =>
-      outcomeOf(image.index, saveOne(image, namesOf(position + 1)), call.cancelSignal, dependencies.log),
-    ),
-  );
+  const outcomes = images.map((image, position) => {
+    const saving = unlessStuck(saveOne(image, namesOf(position + 1)), call.signal, SAVING_GRACE_MS);
+    return outcomeOf(image.index, saving, call.cancelSignal, dependencies.log);
+  });
+  const settled = await unlessStuck(Promise.allSettled(outcomes), call.cancelSignal, FILE_SYSTEM_GRACE_MS);
   call.cancelSignal.throwIfAborted();
   return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }
@@ -162,7 +176,7 @@ async function outcomeOf(
   } catch (error) {
     cancelSignal.throwIfAborted();
     if (error instanceof DeadlineExceededError) {
-      return { index, failure: `${error.message} It was not downloaded in time.` };
+      return { index, failure: `${error.message} The image was not downloaded, or the disk did not answer, in time.` };
     }
     if (error instanceof UserFacingError) return { index, failure: error.message };
     log(`Unexpected error: ${messageOf(error)}`);

@@ -7,7 +7,7 @@ import { check } from "./cli/check.ts";
 import { parseCommandLine } from "./cli/command-line.ts";
 import { helpText, versionText } from "./cli/help.ts";
 import { LineTransport } from "./cli/line-transport.ts";
-import { redactProxy, useProxies } from "./cli/proxy.ts";
+import { clearTextNotice, redactProxy, useProxies } from "./cli/proxy.ts";
 import { onShutdown } from "./cli/shutdown.ts";
 import { MiniMaxClient } from "./client.ts";
 import { parseConfig } from "./config.ts";
@@ -22,6 +22,8 @@ import { chooseOutputRoot, windowsSystemDirectories } from "./utils/output-root.
 import { firstKnownDirectory } from "./utils/paths.ts";
 
 const CLEAN_UP_MS = 400;
+const SETTLE_MS = 100;
+const THREAD_WORK = /^(?:FSReq|FileHandleCloseReq|GetAddrInfoReq)/;
 
 const command = parseCommandLine(process.argv.slice(2));
 try {
@@ -42,7 +44,18 @@ try {
 
 /** Ends the process when the text is out: a pipe may take it later than the call. */
 function print(stream: Writable, text: string, code: 0 | 1 | 2): void {
-  stream.write(`${text}\n`, () => process.exit(code));
+  stream.write(`${text}\n`, () => void exit(code));
+}
+
+/**
+ * Ends the process. `process.exit` waits for the threads that work on the file system or look a name up, so a drive or
+ * resolver that does not answer would keep the process: then nothing is left to be cleaned up, and it ends by force.
+ */
+async function exit(code: 0 | 1 | 2): Promise<void> {
+  const isThreadAtWork = (): boolean => process.getActiveResourcesInfo().some((name) => THREAD_WORK.test(name));
+  if (isThreadAtWork()) await sleep(SETTLE_MS);
+  if (isThreadAtWork()) process.kill(process.pid, "SIGKILL");
+  process.exit(code);
 }
 
 /** Validates the environment and builds what the server works with. */
@@ -58,6 +71,8 @@ async function prepare() {
     systemDirectories: windowsSystemDirectories(process.env),
   });
   if (config.proxies !== undefined) await useProxies(config.proxies);
+  const notice = clearTextNotice(config);
+  if (notice !== undefined) process.stderr.write(`${notice}\n`);
   const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
   const timing: Timing = { clock: systemClock, random: Math.random, policy: DEFAULT_POLICY };
   const rateLimiter = new RateLimiter(timing.clock, config.requestsPerMinute, RATE_LIMIT_WINDOW_MS);
@@ -76,9 +91,9 @@ async function serve(parts: Awaited<ReturnType<typeof prepare>>): Promise<void> 
     try {
       await immediate();
       await Promise.race([close(), sleep(CLEAN_UP_MS)]);
-      process.exit(code);
+      await exit(code);
     } catch {
-      process.exit(1);
+      await exit(1);
     }
   };
   const triggerShutdown = onShutdown(process, () => void shutDown(0));

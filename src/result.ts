@@ -99,6 +99,9 @@ function notShownInline(leftOut: readonly SavedImage[]): string {
  */
 function describe(output: ToolOutput): string {
   return [
+    output.saved_count === 0
+      ? `MiniMax generated and billed ${plural(output.image_count, "image")}, but none could be saved. Calling again costs again.`
+      : "",
     `Saved ${output.saved_count} of ${plural(output.image_count, "image")}.`,
     ...output.images.map(
       ({ path, width, height, bytes, mime_type }) =>

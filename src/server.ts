@@ -4,21 +4,29 @@ import type { CallToolResult, ServerNotification, ServerRequest } from "@modelco
 import { name, version } from "../package.json";
 import { parseArguments } from "./arguments.ts";
 import { type Answer, CallRegistry } from "./calls/call-registry.ts";
-import { INLINE_MAX_BYTES, PROGRESS_INTERVAL_MS, TOOL_NAME } from "./constants.ts";
+import {
+  FILE_SYSTEM_GRACE_MS,
+  INLINE_MAX_BYTES,
+  PROGRESS_INTERVAL_MS,
+  SAVING_GRACE_MS,
+  TOOL_NAME,
+} from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
 import { type Dependencies, generateAndSave } from "./generate.ts";
 import { toErrorResult, toOutput, toResult } from "./result.ts";
 import { toolArgumentsSchema, type ToolInput, type ToolOutput, toolOutputSchema } from "./schemas.ts";
 import { messageOf } from "./text.ts";
+import { unlessStuck } from "./timing/abort.ts";
 import type { Call } from "./timing/call.ts";
+import { Lanes } from "./timing/lanes.ts";
 import { Progress } from "./timing/progress.ts";
-import { readInlineImages } from "./utils/inline-images.ts";
+import { type InlineImage, readInlineImages } from "./utils/inline-images.ts";
 import { offerView, VIEW_URI } from "./view/resources.ts";
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 /** What the server is made of. */
-export interface ServerOptions extends Dependencies {
+export interface ServerOptions extends Omit<Dependencies, "lanes"> {
   /** Time one call may take in all, in milliseconds. */
   readonly callBudgetMs: number;
 }
@@ -38,6 +46,7 @@ const DESCRIPTION =
 /** Builds the MCP server with its one tool. Nothing happens until it is connected. */
 export function createServer(options: ServerOptions): ImageServer {
   const mcp = new McpServer({ name, version });
+  const dependencies = { ...options, lanes: new Lanes(FILE_SYSTEM_GRACE_MS) };
   const calls = new CallRegistry(options.timing.clock, options.callBudgetMs);
   mcp.registerTool(
     TOOL_NAME,
@@ -51,7 +60,7 @@ export function createServer(options: ServerOptions): ImageServer {
     },
     async (args, extra) => {
       try {
-        return await runCall(parseArguments(args), extra, options, calls);
+        return await runCall(parseArguments(args), extra, dependencies, calls);
       } catch (error) {
         return toErrorResult(error);
       }
@@ -76,7 +85,7 @@ export function createServer(options: ServerOptions): ImageServer {
 async function runCall(
   input: ToolInput,
   extra: Extra,
-  options: ServerOptions,
+  options: Dependencies,
   calls: CallRegistry,
 ): Promise<CallToolResult> {
   const { timing, log } = options;
@@ -86,7 +95,7 @@ async function runCall(
     loggingDefects(call.cancelSignal, log, async () => toOutput(await generateAndSave(input, options, call)));
   const render = async ({ outcome, notices }: Answer): Promise<CallToolResult> => {
     if ("error" in outcome) return toErrorResult(outcome.error, notices);
-    const inline = input.return_images ? await readInlineImages(outcome.value.images, INLINE_MAX_BYTES) : [];
+    const inline = input.return_images ? await readBack(outcome.value.images) : [];
     return toResult(outcome.value, { input, inline, notices });
   };
   const waiter = { signal: extra.signal, onActivity: progress?.enter };
@@ -104,6 +113,15 @@ async function loggingDefects<T>(
   } catch (error) {
     if (!(error instanceof UserFacingError) && !signal.aborted) log(`Unexpected error: ${messageOf(error)}`);
     throw error;
+  }
+}
+
+/** The images for the result; none when the file system does not give them back in time. */
+async function readBack(images: ToolOutput["images"]): Promise<readonly InlineImage[]> {
+  try {
+    return await unlessStuck(readInlineImages(images, INLINE_MAX_BYTES), AbortSignal.timeout(SAVING_GRACE_MS), 0);
+  } catch {
+    return [];
   }
 }
 

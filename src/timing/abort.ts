@@ -50,7 +50,7 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
 }
 
 /**
- * What work on the file system settles with. Once the signal aborts, the work has `graceMs` of real time to notice and
+ * What work on the file system settles with. Once the signal aborts, the work has `graceMs` of real time to finish or
  * clean up after itself; a drive that does not answer by then is left alone.
  *
  * @throws the signal's reason when the work is left alone; otherwise what the work throws
@@ -59,11 +59,16 @@ export async function unlessStuck<T>(work: Promise<T>, signal: AbortSignal, grac
   try {
     return await unlessAborted(work, signal);
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted || !(error instanceof Error)) throw error;
     const settled = new AbortController();
-    const grace = sleep(graceMs, undefined, { signal: settled.signal, ref: false }).catch(() => undefined);
-    await Promise.race([Promise.allSettled([work]), grace]);
-    settled.abort(NO_LONGER_NEEDED);
-    throw error;
+    const grace = sleep(graceMs, undefined, { signal: settled.signal }).then(
+      () => Promise.reject(error),
+      () => work,
+    );
+    try {
+      return await Promise.race([work, grace]);
+    } finally {
+      settled.abort(NO_LONGER_NEEDED);
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
 import { DeadlineExceededError } from "../errors.ts";
@@ -25,6 +26,12 @@ function startTestCall(): {
   return { call, clock, client, activities };
 }
 
+/** Moves the clock, and lets the event loop read once. */
+async function advance(clock: ManualClock, ms: number): Promise<void> {
+  await clock.advance(ms);
+  await immediate();
+}
+
 describe("the budget of a call", () => {
   test("ends on the clock's own scale", () => {
     expect(startTestCall().call.deadlineMs).toBe(5_000 + BUDGET_MS);
@@ -33,7 +40,7 @@ describe("the budget of a call", () => {
   test("leaves the call alone until the last moment", async () => {
     const { call, clock } = startTestCall();
 
-    await clock.advance(BUDGET_MS - 1);
+    await advance(clock, BUDGET_MS - 1);
 
     expect(call.signal.aborted).toBe(false);
   });
@@ -41,7 +48,7 @@ describe("the budget of a call", () => {
   test("aborts the call when it is used up, and says how long it was", async () => {
     const { call, clock } = startTestCall();
 
-    await clock.advance(BUDGET_MS);
+    await advance(clock, BUDGET_MS);
 
     expect(call.signal.reason).toBeInstanceOf(DeadlineExceededError);
     expect(call.signal.reason).toMatchObject({ budgetMs: BUDGET_MS });
@@ -50,7 +57,7 @@ describe("the budget of a call", () => {
   test("does not count as a cancellation: what was paid for is still saved", async () => {
     const { call, clock } = startTestCall();
 
-    await clock.advance(BUDGET_MS);
+    await advance(clock, BUDGET_MS);
 
     expect(call.cancelSignal.aborted).toBe(false);
   });
@@ -60,7 +67,7 @@ describe("the budget of a call", () => {
     expect(clock.sleepers()).toBe(1);
 
     call[Symbol.dispose]();
-    await clock.advance(BUDGET_MS * 2);
+    await advance(clock, BUDGET_MS * 2);
 
     expect(clock.sleepers()).toBe(0);
     expect(call.signal.aborted).toBe(false);
@@ -68,7 +75,7 @@ describe("the budget of a call", () => {
 
   test("may be ended twice, also after it was used up", async () => {
     const { call, clock } = startTestCall();
-    await clock.advance(BUDGET_MS);
+    await advance(clock, BUDGET_MS);
 
     call[Symbol.dispose]();
     call[Symbol.dispose]();
@@ -93,14 +100,14 @@ describe("a call that the client cancels", () => {
     const reason = new Error("the person pressed escape");
     client.abort(reason);
 
-    await clock.advance(BUDGET_MS);
+    await advance(clock, BUDGET_MS);
 
     expect(call.signal.reason).toBe(reason);
   });
 
   test("is known as cancelled also when the time was used up before", async () => {
     const { call, client, clock } = startTestCall();
-    await clock.advance(BUDGET_MS);
+    await advance(clock, BUDGET_MS);
     const reason = new Error("the person pressed escape");
 
     client.abort(reason);
@@ -131,6 +138,32 @@ test("what a call does is passed on as it is", () => {
   expect(activities).toEqual([activity]);
 });
 
+test("a deadline that comes much too late leaves a moment for an answer that came in time", async () => {
+  let nowMs = 0;
+  const wake: (() => void)[] = [];
+  const clock = {
+    monotonicMs: () => nowMs,
+    unixMs: () => nowMs,
+    sleep: () => new Promise<void>((resolve) => wake.push(resolve)),
+  };
+  using call = startCall({
+    cancelSignal: new AbortController().signal,
+    clock,
+    budgetMs: BUDGET_MS,
+    onActivity: () => undefined,
+  });
+
+  nowMs = BUDGET_MS + 60_000;
+  wake.shift()?.();
+  await immediate();
+  await immediate();
+  const wasAborted = call.signal.aborted;
+  wake.shift()?.();
+  await immediate();
+
+  expect([wasAborted, call.signal.aborted]).toEqual([false, true]);
+});
+
 test("calls do not share their budgets", async () => {
   const clock = manualClock(0);
   const start = (budgetMs: number): Call =>
@@ -138,7 +171,7 @@ test("calls do not share their budgets", async () => {
   const short = start(1_000);
   const long = start(2_000);
 
-  await clock.advance(1_000);
+  await advance(clock, 1_000);
 
   expect([short.signal.aborted, long.signal.aborted]).toEqual([true, false]);
 });

@@ -1,6 +1,13 @@
+import { setImmediate as immediate } from "node:timers/promises";
 import { DeadlineExceededError } from "../errors.ts";
 import { LinkedAbortController, NO_LONGER_NEEDED } from "./abort.ts";
 import type { Clock } from "./clock.ts";
+
+/** A deadline that comes so much too late, in milliseconds, finds a process that was suspended. */
+const LATE_MS = 250;
+
+/** How long such a process has for an answer that came in the meantime, in milliseconds. */
+const LATE_GRACE_MS = 2_000;
 
 /**
  * Says in a few words what is being done; asked again each time it is shown, with the monotonic time in milliseconds.
@@ -39,7 +46,11 @@ export interface CallOptions extends Pick<Call, "cancelSignal" | "onActivity"> {
   readonly onRetryWait?: Call["onRetryWait"];
 }
 
-/** Starts the budget of one call. Dispose of the call when it is over: that stops its timer. */
+/**
+ * Starts the budget of one call. Dispose of the call when it is over: that stops its timer. After the deadline, what
+ * has already arrived is read before the signal aborts: a process that was suspended finds its answer and its deadline
+ * at the same moment.
+ */
 export function startCall({
   cancelSignal,
   clock,
@@ -50,7 +61,8 @@ export function startCall({
 }: CallOptions): Call & Disposable {
   const controller = new LinkedAbortController(cancelSignal);
   const timer = new AbortController();
-  clock.sleep(budgetMs, timer.signal).then(
+  const deadlineMs = clock.monotonicMs() + budgetMs;
+  expired(clock, deadlineMs, timer.signal).then(
     () => {
       controller.abort(new DeadlineExceededError(budgetMs));
     },
@@ -60,7 +72,7 @@ export function startCall({
   return {
     signal: controller.signal,
     cancelSignal,
-    deadlineMs: clock.monotonicMs() + budgetMs,
+    deadlineMs,
     onActivity,
     onSent: () => {
       hasSent = true;
@@ -75,4 +87,13 @@ export function startCall({
       controller[Symbol.dispose]();
     },
   };
+}
+
+/** Waits for the deadline, and for what arrived before it. */
+async function expired(clock: Clock, deadlineMs: number, signal: AbortSignal): Promise<void> {
+  await clock.sleep(deadlineMs - clock.monotonicMs(), signal);
+  const lateMs = clock.monotonicMs() - deadlineMs;
+  await immediate();
+  if (lateMs > LATE_MS) await clock.sleep(LATE_GRACE_MS, signal);
+  signal.throwIfAborted();
 }

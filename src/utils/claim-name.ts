@@ -1,19 +1,10 @@
 import { link, lstat, open, rename, rm } from "node:fs/promises";
 import { systemCode } from "../text.ts";
 
-const NO_HARD_LINKS: ReadonlySet<string> = new Set([
-  "EPERM",
-  "ENOTSUP",
-  "ENOSYS",
-  "EOPNOTSUPP",
-  "EMLINK",
-  "EACCES",
-  "EISDIR",
-]);
-
 /**
- * Gives a finished file its name in one step. A hard link does that; where the filesystem has none (FAT, some network
- * shares), the name is reserved by an empty file of our own, which the finished one then replaces.
+ * Gives a finished file its name in one step. A hard link does that; where it fails for any reason but that the name is
+ * taken (FAT and network shares say so in many ways), the name is reserved by an empty file of our own, which the
+ * finished one then replaces.
  *
  * @param makeLink - makes the hard link
  * @returns false when the name is taken; then nothing has changed
@@ -22,7 +13,7 @@ const NO_HARD_LINKS: ReadonlySet<string> = new Set([
 export async function claimName(temporary: string, path: string, makeLink: typeof link = link): Promise<boolean> {
   try {
     await makeLink(temporary, path).catch(async (error: unknown) => {
-      if (!NO_HARD_LINKS.has(systemCode(error) ?? "")) throw error;
+      if (systemCode(error) === "EEXIST") throw error;
       await reserveAndReplace(temporary, path);
     });
     return true;

@@ -23,13 +23,18 @@ export interface ConnectProxy extends AsyncDisposable {
 /**
  * Starts a real CONNECT proxy on this machine.
  *
- * @param options - `refuseWith` is an HTTP status with which every CONNECT is refused; `divert` leads tunnels elsewhere
- *   than to their target, by host and port
+ * @param options - `refuseWith` is an HTTP status with which every CONNECT is refused; `hangUp` says of each one whether
+ *   it is closed without a word; `divert` leads tunnels elsewhere than to their target, by host and port
  */
 export async function startConnectProxy({
   refuseWith,
+  hangUp = () => false,
   divert = {},
-}: { refuseWith?: number; divert?: Readonly<Record<string, string>> } = {}): Promise<ConnectProxy> {
+}: {
+  refuseWith?: number;
+  hangUp?: () => boolean;
+  divert?: Readonly<Record<string, string>>;
+} = {}): Promise<ConnectProxy> {
   const tunnels: Tunnel[] = [];
   const upstreams = new Set<Socket>();
   const server = createServer((_, response) => {
@@ -37,6 +42,10 @@ export async function startConnectProxy({
   });
   server.on("connect", ({ url = "", headers }, client) => {
     tunnels.push({ target: url, authorization: headers["proxy-authorization"] });
+    if (hangUp()) {
+      client.destroy();
+      return;
+    }
     if (refuseWith !== undefined) {
       client.end(`HTTP/1.1 ${refuseWith} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       return;

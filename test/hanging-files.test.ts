@@ -1,0 +1,98 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { type Behaviour, fallSilent, succeed } from "../stand-in/behaviours.ts";
+import { startStandIn } from "../stand-in/server.ts";
+import { bigJpeg } from "./support/big-jpeg.ts";
+import { canMount, mountHangingFileSystem } from "./support/hanging-file-system/index.ts";
+import { spawnServer, textOf } from "./support/server.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const draw = (): Promise<Buffer> => Promise.resolve(bigJpeg(5000));
+
+describe.skipIf(!canMount)("a file system that does not answer", () => {
+  test("ends the calls that need it at their budget, unpaid, and holds back no other", async () => {
+    await using api = await startStandIn({ draw });
+    await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "6000", MINIMAX_RPM: "0" } });
+    await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
+    drive.hang();
+
+    const stuck = Array.from({ length: 6 }, () => server.generate({ prompt: "a cat", output_dir: "drive" }));
+    const other = await server.generate({ prompt: "a dog" });
+    const ended = await Promise.all(stuck);
+
+    expect(textOf(other)).toContain("Saved 1 of 1 image.");
+    for (const result of ended) expect(textOf(result)).toContain("Nothing was sent or billed");
+    expect(api.requests).toHaveLength(1);
+    drive.answer();
+    await waitFor("nothing left behind", async () => (await readdir(drive.behind)).length === 0);
+  });
+
+  test("ends a call that is saving soon after its budget, and says that it is paid", async () => {
+    let isHanging = false;
+    const afterHanging: Behaviour = async (exchange) => {
+      await waitFor("the drive to hang", () => isHanging);
+      await succeed()(exchange);
+    };
+    await using api = await startStandIn({ draw, script: [afterHanging] });
+    await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "6000" } });
+    await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
+
+    const call = server.generate({ prompt: "a cat", output_dir: "drive" });
+    await waitFor("the request", () => api.requests.length === 1);
+    drive.hang();
+    isHanging = true;
+    const result = await call;
+
+    expect(result.isError).toBe(true);
+    expect(textOf(result)).toMatch(/^MiniMax generated and billed 1 image/);
+    expect(api.requests).toHaveLength(1);
+  });
+
+  test.each([
+    ["while a call waits for it", false],
+    ["after the call was ended", true],
+  ])("does not keep the process after the end of stdin, %s", async (_, isOver) => {
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: isOver ? "1000" : "60000" } });
+    await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
+    drive.hang();
+    const call = server.generate({ prompt: "a cat", output_dir: "drive" }).catch(() => undefined);
+    if (isOver) await call;
+    else await server.client.ping();
+
+    const endedAt = performance.now();
+    server.transport.process.stdin.end();
+    await server.exited;
+
+    expect(performance.now() - endedAt).toBeLessThan(1500);
+    expect(api.requests).toHaveLength(0);
+    await call;
+  });
+
+  test("without hard links gets the images by another way", async () => {
+    await using api = await startStandIn({ draw });
+    await using server = await spawnServer({ api });
+    await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
+
+    const result = await server.generate({ prompt: "a cat", n: 3, output_dir: "drive" });
+
+    expect(textOf(result)).toContain("Saved 3 of 3 images.");
+    expect(await readdir(drive.behind)).toHaveLength(3);
+    expect(api.requests).toHaveLength(1);
+  });
+});
+
+test("a call that was sent and cancelled does not keep the process", async () => {
+  await using api = await startStandIn({ script: [fallSilent()] });
+  await using server = await spawnServer({ api });
+  const cancel = new AbortController();
+  const call = server.generate({ prompt: "a cat" }, { signal: cancel.signal }).catch(() => undefined);
+  await waitFor("the request", () => api.requests.length === 1);
+  cancel.abort();
+  await call;
+
+  server.transport.process.stdin.end();
+
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+});

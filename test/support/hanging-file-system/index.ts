@@ -1,0 +1,52 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { temporaryDirectory } from "../temporary-directory.ts";
+import { waitFor } from "../wait-for.ts";
+
+const PYTHON = "/usr/bin/python3";
+
+/** Whether this machine lets the tests mount a file system of their own. */
+export const canMount =
+  existsSync("/dev/fuse") &&
+  spawnSync("fusermount", ["--version"]).status === 0 &&
+  spawnSync(PYTHON, ["-c", "import fusepy"]).status === 0;
+
+/** A mounted file system without hard links. */
+export interface HangingFileSystem extends AsyncDisposable {
+  /** What lies behind it, and always answers. */
+  readonly behind: string;
+  /** From now on it answers nothing. */
+  readonly hang: () => void;
+  /** It answers again. */
+  readonly answer: () => void;
+}
+
+/** Mounts a real file system, by FUSE, that can be made to answer nothing. */
+export async function mountHangingFileSystem(mountPoint: string): Promise<HangingFileSystem> {
+  const directory = await temporaryDirectory();
+  const behind = join(directory.path, "behind");
+  await Promise.all([mkdir(behind), mkdir(mountPoint)]);
+  const mount: ChildProcess = spawn(
+    PYTHON,
+    [resolve("test", "support", "hanging-file-system", "mount.py"), behind, mountPoint],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const closed = once(mount, "close");
+  let output = "";
+  mount.stdout?.on("data", (text) => (output += String(text)));
+  await waitFor("the mount", () => output.includes("mounted"));
+  return {
+    behind,
+    hang: () => void mount.kill("SIGSTOP"),
+    answer: () => void mount.kill("SIGCONT"),
+    async [Symbol.asyncDispose]() {
+      mount.kill("SIGCONT");
+      spawnSync("fusermount", ["-u", "-z", mountPoint]);
+      await closed;
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
