@@ -2,7 +2,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { name, version } from "../package.json";
-import { VARIABLES } from "../src/config.ts";
+import { VARIABLES } from "../src/environment.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { startConnectProxy } from "./support/connect-proxy.ts";
 import { closedHost } from "./support/listening.ts";

@@ -1,5 +1,5 @@
 import { description, mcpName, name, repository, version } from "../../package.json";
-import { VARIABLES } from "../../src/config.ts";
+import { VARIABLES } from "../../src/environment.ts";
 
 const SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json";
 

@@ -1,5 +1,5 @@
 import { description, name, version } from "../../package.json";
-import { VARIABLES } from "../config.ts";
+import { VARIABLES } from "../environment.ts";
 
 const OPTIONS = [
   ["--check", "print what is configured and whether it works; makes no paid request"],

@@ -23,8 +23,8 @@ export interface ConnectProxy extends AsyncDisposable {
 /**
  * Starts a real CONNECT proxy on this machine.
  *
- * @param options - `refuseWith` is an HTTP status with which every CONNECT is refused; `hangUp` says of each one whether
- *   it is closed without a word; `divert` leads tunnels elsewhere than to their target, by host and port
+ * @param options - `refuseWith` is an HTTP status with which every CONNECT is refused; `hangUp` says of each one
+ *   whether it is closed without a word; `divert` leads tunnels elsewhere than to their target, by host and port
  */
 export async function startConnectProxy({
   refuseWith,
