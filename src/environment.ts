@@ -1,5 +1,6 @@
 import { delimiter } from "node:path";
 import { z } from "zod";
+import { isProxyUrl } from "./cli/proxy.ts";
 import {
   API_HOSTS,
   CALL_BUDGET_RANGE_MS,
@@ -45,8 +46,12 @@ const proxyUrl = (name: string) =>
     .trim()
     .default("")
     .transform((text) => (text === "" ? undefined : /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`))
-    .refine((text) => text === undefined || (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)), {
-      error: `${name} has to be the http:// or https:// URL of a proxy`,
+    .refine((text) => text === undefined || !/^socks/i.test(text), {
+      error: `${name} names a SOCKS proxy, which is not supported: give the http:// or https:// URL of a proxy`,
+      abort: true,
+    })
+    .refine((text) => text === undefined || isProxyUrl(text), {
+      error: `${name} has to be the http:// or https:// URL of a proxy, with % in its user and password written as %25`,
     });
 
 const refuseMistake = (name: string, mistake: string | undefined, context: z.RefinementCtx): void => {

@@ -136,7 +136,7 @@ describe("what can be done about an HTTP error", () => {
     expect(recovery).not.toContain("MINIMAX_API_HOST");
   });
 
-  test.each([301, 400, 404, 422])("HTTP %i points at the host", (status) => {
+  test.each([301, 404])("HTTP %i points at the host", (status) => {
     expect(new HttpError(status, { host: HOST }).details.recovery).toContain("Check MINIMAX_API_HOST");
   });
 });

@@ -11,7 +11,7 @@ const character = (image_file: unknown): unknown => [{ type: "character", image_
 
 describe("a parameter that is not allowed is refused by name, and no request is made", () => {
   const refusals: readonly (readonly [string, Readonly<Record<string, unknown>>, readonly string[]])[] = [
-    ["no prompt", {}, ["prompt", "string"]],
+    ["no prompt", {}, ["prompt", "text of 1 to 1500 characters", "got nothing"]],
     ["blank prompt", { prompt: " \n\t" }, ["prompt", "not blank"]],
     ["prompt of 1501 characters", { prompt: "🐱".repeat(1501) }, ["prompt", "at most 1500"]],
     ["unknown aspect ratio", { prompt: "x", aspect_ratio: "5:4" }, ["aspect_ratio", "16:9"]],
@@ -22,7 +22,7 @@ describe("a parameter that is not allowed is refused by name, and no request is 
     ["negative seed", { prompt: "x", seed: -1 }, ["seed", "from 0 to 4294967295"]],
     ["seed over 32 bits", { prompt: "x", seed: 4294967296 }, ["seed", "from 0 to 4294967295"]],
     ["unknown response format", { prompt: "x", response_format: "hex" }, ["response_format", "base64", "url"]],
-    ["optimizer as text", { prompt: "x", prompt_optimizer: "yes" }, ["prompt_optimizer", "boolean"]],
+    ["optimizer as text", { prompt: "x", prompt_optimizer: "yes" }, ["prompt_optimizer", "true or false"]],
     ["empty output_dir", { prompt: "x", output_dir: "" }, ["output_dir"]],
     ["no references in the list", { prompt: "x", subject_reference: [] }, ["subject_reference"]],
     [

@@ -109,7 +109,7 @@ describe("a download that cannot work", () => {
     const result = await server.generate({ ...ONE_LINK, n: 2 });
 
     expect(result.structuredContent).toMatchObject({ saved_count: 1 });
-    expect(textOf(result)).toContain("not downloaded in time");
+    expect(textOf(result)).toContain("The image was not downloaded, or the disk did not answer, in time.");
     expect(await readdir(server.outputDir)).toHaveLength(1);
   });
 

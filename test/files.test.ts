@@ -129,7 +129,7 @@ describe("files", () => {
       const result = await server.generate({ prompt: "a cat", n: 3 });
 
       const output = toolOutputSchema.parse(result.structuredContent);
-      expect(output).toMatchObject({ image_count: 3, saved_count: 2, failures: [{ index: 2 }] });
+      expect(output).toMatchObject({ image_count: 3, saved_count: 2, failures: [{ index: 1 }] });
       expect(output.failures?.[0]?.error).toContain("EFBIG");
       expect((await readdir(server.outputDir)).filter((name) => !name.endsWith(".jpeg"))).toEqual([]);
       const saved = await Promise.all(output.file_paths.map((path) => readFile(path)));

@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
+import { version } from "../package.json";
 import { ASPECT_RATIO_PIXELS, ASPECT_RATIOS } from "../src/constants.ts";
 import { toolOutputSchema } from "../src/schemas.ts";
 import { succeed } from "../stand-in/behaviours.ts";
@@ -20,7 +21,7 @@ describe("the tool", () => {
     const { server } = shared.begin();
     const { tools } = await server.client.listTools();
 
-    expect(server.client.getServerVersion()).toEqual({ name: "minimax-image-mcp", version: "1.0.0" });
+    expect(server.client.getServerVersion()).toEqual({ name: "minimax-image-mcp", version });
     expect(server.client.getInstructions()).toContain(server.outputDir);
     expect(tools.map(({ name }) => name)).toEqual(["minimax_image_generate"]);
     expect(tools[0]?.annotations).toEqual({
@@ -192,7 +193,7 @@ describe("a result", () => {
       metadata: { success_count: "2", failed_count: "1" },
     });
     expect(output.warnings).toEqual([
-      "Ignored unknown parameters: negative_prompt, wait_for_previous.",
+      "Ignored unknown parameters: negative_prompt.",
       expect.stringContaining("returned 2 of the 3 images asked for"),
     ]);
     for (const fact of leaves(output)) expect(textOf(result)).toContain(fact);

@@ -409,11 +409,11 @@ describe("a call that its client gave up on", () => {
   test("is forgotten after 15 minutes", async () => {
     const held = hold();
     await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 150, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+    await using server = await spawnQuickServer({ api, speed: 60, env: { MINIMAX_TIMEOUT_MS: "300000" } });
     await giveUpAfterSending(server, api);
     held.release();
     await files(server, 1);
-    await sleep((16 * 60_000) / 150);
+    await sleep((16 * 60_000) / 60);
 
     expect(warningsOf(await server.generate(CAT))).toEqual([]);
     expect(api.requests).toHaveLength(2);

@@ -141,12 +141,16 @@ describe("a reference that may not be used is refused by name, and no request is
     ],
     ["a text", ({ base }) => written(base, "SECRET=1"), "is not a JPEG, PNG or WebP image"],
     ["an empty file", ({ base }) => written(base, ""), "is not a JPEG, PNG or WebP image"],
-    ["a GIF", ({ base }) => written(base, "GIF89a\u0001\0\u0001\0"), "is not a JPEG, PNG or WebP image"],
+    ["a GIF", ({ base }) => written(base, "GIF89a\u0001\0\u0001\0"), "is a GIF image, which MiniMax does not take"],
     ["a truncated PNG", ({ base }) => written(base, PNG.subarray(0, 12)), "is not a JPEG, PNG or WebP image"],
     ["a file of 10 MB", ({ base }) => written(base, bigJpeg(10_000_000)), "is 10 MB or larger"],
     ["a missing file", () => "missing.png", "cannot be read (ENOENT)"],
     ["an http URL", () => "http://127.0.0.1/face.png", "is not an https:// URL"],
-    ["a GIF as data URL", () => "data:image/gif;base64,R0lGODlhAQABAAAAACw=", "is not a JPEG, PNG or WebP image"],
+    [
+      "a GIF as data URL",
+      () => "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
+      "is a GIF image, which MiniMax does not take",
+    ],
     [
       "a file URL of another machine",
       () => "file://other.test/share/face.png",

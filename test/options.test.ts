@@ -260,7 +260,7 @@ describe("a key that MiniMax does not take", () => {
 
     expect(result.isError).toBe(true);
     expect(textOf(result)).toContain(`Status code: ${code}`);
-    expect(textOf(result)).toMatch(/Recovery: .*the other region's host is api\.minimaxi\.com \(MINIMAX_API_HOST=cn\)/);
+    expect(textOf(result)).toMatch(/Recovery: .*the other region's host is api\.minimax\.cn \(MINIMAX_API_HOST=cn\)/);
     expect(api.requests).toHaveLength(1);
   });
 

@@ -43,14 +43,15 @@ describe("starting", () => {
   });
 
   test("that fails for a reason nobody has thought of is one line on stderr, without a stack, and exit 1", async () => {
-    const preload = `import os from "node:os";
-      import { syncBuiltinESMExports } from "node:module";
-      os.homedir = () => { throw new Error("no\\nhome"); };
-      syncBuiltinESMExports();`;
+    const preload = `const on = process.on;
+      process.on = (event, ...rest) => {
+        if (event === "SIGHUP") throw new Error("signals are\\nnot available");
+        return on.call(process, event, ...rest);
+      };`;
 
     const run = await runServer({ env: { MINIMAX_API_KEY: "k" }, preload });
 
-    expect(run).toEqual({ code: 1, stdout: "", stderr: "The server cannot start: no home.\n" });
+    expect(run).toEqual({ code: 1, stdout: "", stderr: "The server cannot start: signals are not available.\n" });
   });
 
   test("has no side effects on the disk", async () => {

@@ -58,16 +58,6 @@ describe("stdin", () => {
     expect(result.structuredContent).toMatchObject({ saved_count: 1 });
   });
 
-  test("with a line beyond the limit is an error on stderr and an orderly end", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
-
-    server.transport.write("x".repeat(80_000_000));
-
-    expect(await server.exited).toEqual({ code: 0, signal: null });
-    expect(server.transport.stderr).toContain("Protocol error: ReadBuffer exceeded maximum size of 72000000 bytes");
-  });
-
   test("may ask for a method, a tool or a protocol that is not there", async () => {
     await using api = await startStandIn();
     await using server = await spawnServer({ api });

@@ -279,6 +279,7 @@ describe("text of 60 MB", () => {
     await using api = await startStandIn();
     await using server = await spawnQuickServer({
       api,
+      speed: 1,
       env: { MINIMAX_RPM: "0", NODE_OPTIONS: "--max-old-space-size=300" },
     });
 

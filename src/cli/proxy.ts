@@ -59,3 +59,15 @@ function isReachedDirectly({ hostname, port }: URL, none: string): boolean {
     })
   );
 }
+
+/** Whether a text is the URL of a proxy; its user and password are decoded, so they have to be encoded well. */
+export function isProxyUrl(text: string): boolean {
+  try {
+    const { protocol, username, password } = new URL(text);
+    decodeURIComponent(username);
+    decodeURIComponent(password);
+    return /^https?:$/.test(protocol);
+  } catch {
+    return false;
+  }
+}
