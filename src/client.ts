@@ -2,6 +2,7 @@ import {
   CALL_BUDGET_RANGE_MS,
   DOWNLOAD_MAX_REDIRECTS,
   DOWNLOAD_STALL_MS,
+  GENERATION_USUAL_MS,
   IMAGE_GENERATION_PATH,
   IMAGE_MAX_BYTES,
   TRANSIENT_HTTP_STATUSES,
@@ -59,7 +60,12 @@ export class MiniMaxClient {
       };
       await this.rateLimiter.acquire({ ...call, onWait });
       const sinceMs = this.timing.clock.monotonicMs();
-      call.onActivity((nowMs) => `generating ${plural(request.n, "image")}, ${formatSeconds(nowMs - sinceMs)}`);
+      call.onActivity((nowMs) => `generating ${plural(request.n, "image")}, ${formatSeconds(nowMs - sinceMs)}`, {
+        from: 0,
+        to: 1,
+        sinceMs,
+        usualMs: GENERATION_USUAL_MS,
+      });
       const response = await this.#readResponse(await this.#post(request, call), call.signal);
       return this.#pauseOthersOnRefusal(() => interpretReply(response, request.n));
     };

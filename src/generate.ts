@@ -1,5 +1,11 @@
 import type { MiniMaxClient } from "./client.ts";
-import { ASPECT_RATIO_PIXELS, BYTES_PER_PIXEL, FILE_SYSTEM_GRACE_MS, SAVING_GRACE_MS } from "./constants.ts";
+import {
+  ASPECT_RATIO_PIXELS,
+  BYTES_PER_PIXEL,
+  FILE_SYSTEM_GRACE_MS,
+  SAVING_GRACE_MS,
+  SAVING_USUAL_MS,
+} from "./constants.ts";
 import { CutShortError, DeadlineExceededError, ImageError, UserFacingError } from "./errors.ts";
 import type { GenerationResult } from "./minimax/reply.ts";
 import type { GeneratedImage, UsableImage } from "./minimax/reply-images.ts";
@@ -112,7 +118,12 @@ async function saveAll(
 ): Promise<ImageOutcome[]> {
   const verb = images.some((image) => "link" in image) ? "downloading" : "saving";
   let done = 0;
-  call.onActivity(() => `${verb} ${plural(images.length, "image")}, ${done} done`);
+  call.onActivity(() => `${verb} ${plural(images.length, "image")}, ${done} done`, {
+    from: 0.9,
+    to: 1,
+    sinceMs: dependencies.timing.clock.monotonicMs(),
+    usualMs: SAVING_USUAL_MS,
+  });
   const namesOf = nameSequence(input, images.length, dependencies);
   const directory = directoryFor(input, dependencies, call);
   const saveOne = async (image: GeneratedImage, nextBaseName: Destination["nextBaseName"]): Promise<Saved> => {

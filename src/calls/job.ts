@@ -1,6 +1,6 @@
 import { SILENT_TIMEOUT_MS, UNRECEIVED_KEPT_MS } from "../constants.ts";
 import { UnknownOutcomeError, UserFacingError } from "../errors.ts";
-import { type Activity, type Call, startCall } from "../timing/call.ts";
+import { type Call, startCall } from "../timing/call.ts";
 import type { Clock } from "../timing/clock.ts";
 
 const CLIENT_TIMEOUT = /-32001|timed out/i;
@@ -10,7 +10,7 @@ export interface Waiter {
   /** Aborts when the client stops waiting; its reason tells a person's stop from a timeout of the client. */
   readonly signal: AbortSignal;
   /** Told what is being done; absent when the client asked for no progress. */
-  readonly onActivity: ((activity: Activity) => void) | undefined;
+  readonly onActivity: Call["onActivity"] | undefined;
 }
 
 /** How a job ended. */
@@ -37,7 +37,7 @@ export class Job<T> {
   readonly outcome: Promise<Outcome<T>>;
   readonly #cancellation = new AbortController();
   readonly #waitingSinceMs = new Map<Waiter, number>();
-  #activity: Activity | undefined;
+  #activity: Parameters<Call["onActivity"]> | undefined;
   #mayBeBilled = false;
   #hasTimedOut = false;
   #isReceived = false;
@@ -85,7 +85,7 @@ export class Job<T> {
   /** Lets a request of the client wait; it is told at once what is being done. */
   join(waiter: Waiter): void {
     this.#waitingSinceMs.set(waiter, this.options.clock.monotonicMs());
-    if (this.#activity !== undefined) waiter.onActivity?.(this.#activity);
+    if (this.#activity !== undefined) waiter.onActivity?.(...this.#activity);
   }
 
   /** The request of the client no longer waits, because it received the outcome or because its signal aborted. */
@@ -132,9 +132,9 @@ export class Job<T> {
     return outcome;
   }
 
-  readonly #enter = (activity: Activity): void => {
+  readonly #enter = (...activity: Parameters<Call["onActivity"]>): void => {
     this.#activity = activity;
-    for (const waiter of this.#waitingSinceMs.keys()) waiter.onActivity?.(activity);
+    for (const waiter of this.#waitingSinceMs.keys()) waiter.onActivity?.(...activity);
   };
 }
 

@@ -14,6 +14,17 @@ const LATE_GRACE_MS = 2_000;
  */
 export type Activity = (nowMs: number) => string;
 
+/** How far a whole call gets while an activity goes on: two thirds of the way from `from` to `to` after `usualMs`. */
+export interface Span {
+  /** Fractions of the whole call, from 0 to 1. */
+  readonly from: number;
+  readonly to: number;
+  /** When the activity began, in monotonic milliseconds. */
+  readonly sinceMs: number;
+  /** How long it usually takes, in milliseconds. */
+  readonly usualMs: number;
+}
+
 /**
  * What travels along with one tool call. It has two signals: everything up to the answer follows `signal`; saving
  * follows `cancelSignal`, because what was paid for is kept when merely the time is up.
@@ -27,8 +38,8 @@ export interface Call {
   readonly cancelSignal: AbortSignal;
   /** End of the budget, in monotonic milliseconds. */
   readonly deadlineMs: number;
-  /** Takes note of what is being done from now on. */
-  readonly onActivity: (activity: Activity) => void;
+  /** Takes note of what is being done from now on; a wait, whose length says nothing of the work, has no span. */
+  readonly onActivity: (activity: Activity, span?: Span) => void;
   /** Takes note that a request of this call is being sent: from now on images may be generated and billed. */
   readonly onSent: () => void;
   /** Whether a request of this call was sent, over all its attempts. */

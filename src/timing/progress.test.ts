@@ -126,6 +126,45 @@ describe("progress", () => {
     expectRising(sent);
   });
 
+  test("is two thirds of the way when an answer usually comes, and a third after a third of that time", async () => {
+    const { progress, clock, sent } = startProgress();
+    progress.enter(() => "generating", { from: 0, to: 1, sinceMs: 0, usualMs: 20_000 });
+
+    await clock.advance(20_000);
+
+    expect(sent.at(-1)?.progress).toBeCloseTo(2 / 3, 5);
+    expect(sent.find(({ atMs }) => atMs === 5_000)?.progress).toBeCloseTo(0.24, 2);
+  });
+
+  test("hardly moves during a wait, and goes on from there", async () => {
+    const { progress, clock, sent } = startProgress();
+    progress.enter(() => "generating", { from: 0, to: 1, sinceMs: 0, usualMs: 20_000 });
+    await clock.advance(10_000);
+    const before = sent.at(-1)?.progress ?? 0;
+
+    progress.enter(() => "waiting");
+    await clock.advance(60_000);
+    const after = sent.at(-1)?.progress ?? 0;
+    progress.enter(() => "generating", { from: 0, to: 1, sinceMs: clock.monotonicMs(), usualMs: 20_000 });
+    await clock.advance(5_000);
+
+    expect(after - before).toBeLessThan(0.01);
+    expectRising(sent);
+  });
+
+  test("is nearly there once the answer is in, and still not full", async () => {
+    const { progress, clock, sent } = startProgress();
+    progress.enter(() => "generating", { from: 0, to: 1, sinceMs: 0, usualMs: 20_000 });
+    await clock.advance(7_000);
+
+    progress.enter(() => "saving", { from: 0.9, to: 1, sinceMs: 7_000, usualMs: 3_000 });
+    await clock.advance(AN_HOUR_MS);
+
+    expect(sent.find(({ message }) => message === "saving")?.progress).toBe(0.9);
+    expect(sent.at(-1)?.progress).toBeLessThan(1);
+    expectRising(sent);
+  });
+
   test("keeps coming in real time, too", async () => {
     const sent: ProgressStep[] = [];
     const progress = new Progress(fastClock(1000), INTERVAL_MS, (step) => {

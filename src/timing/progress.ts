@@ -1,8 +1,9 @@
 import { NO_LONGER_NEEDED } from "./abort.ts";
-import type { Activity } from "./call.ts";
+import type { Activity, Span } from "./call.ts";
 import type { Clock } from "./clock.ts";
 
-const STEPS_TO_HALF = 9;
+const CREEP = 0.001;
+const SPAN_MAX = 0.99;
 
 /** The parameters of `notifications/progress` that this module fills in. */
 export interface ProgressStep {
@@ -13,13 +14,14 @@ export interface ProgressStep {
 
 /**
  * Keeps the client informed about one call: at once when the activity changes, and again at least every `intervalMs`
- * while it does not. How long MiniMax will take is not known, so `progress` follows steps / (steps + 9): it always
- * rises and never reaches `total`.
+ * while it does not. `progress` follows the span of the activity, creeps on during waits, always rises and never
+ * reaches `total`.
  */
 export class Progress implements Disposable {
   readonly #stopped = new AbortController();
   #activity: Activity | undefined;
-  #steps = 0;
+  #span: Span | undefined;
+  #fraction = 0;
 
   /** @param send - delivers one notification; what it rejects with is of no consequence to the call */
   constructor(
@@ -29,9 +31,10 @@ export class Progress implements Disposable {
   ) {}
 
   /** Says what is being done from now on. */
-  readonly enter = (activity: Activity): void => {
+  readonly enter = (activity: Activity, span?: Span): void => {
     const isFirst = this.#activity === undefined;
     this.#activity = activity;
+    this.#span = span;
     this.#tell();
     if (isFirst) void this.#repeat();
   };
@@ -54,8 +57,16 @@ export class Progress implements Disposable {
 
   #tell(): void {
     if (this.#stopped.signal.aborted || this.#activity === undefined) return;
-    this.#steps += 1;
-    const progress = this.#steps / (this.#steps + STEPS_TO_HALF);
-    this.send({ progress, total: 1, message: this.#activity(this.clock.monotonicMs()) }).catch(() => undefined);
+    const nowMs = this.clock.monotonicMs();
+    const creeping = this.#fraction + (1 - this.#fraction) * CREEP;
+    this.#fraction = Math.max(creeping, fractionOf(this.#span, nowMs));
+    this.send({ progress: this.#fraction, total: 1, message: this.#activity(nowMs) }).catch(() => undefined);
   }
+}
+
+/** `from + (to - from) * (1 - 3 ** -(elapsed / usual))`: two thirds after the usual time, and never beyond 0.99, so that there is room to creep on. */
+function fractionOf(span: Span | undefined, nowMs: number): number {
+  if (span === undefined) return 0;
+  const { from, to, sinceMs, usualMs } = span;
+  return Math.min(from + (to - from) * (1 - 3 ** -((nowMs - sinceMs) / usualMs)), SPAN_MAX);
 }
