@@ -9,6 +9,7 @@ import {
 } from "./constants.ts";
 import { afterSending, ImageError, UserFacingError } from "./errors.ts";
 import { certificateCodeOf, reasonOf, toInterruptedError, toUnsentError, withProxy } from "./minimax/fetch-failures.ts";
+import { type KeyCheck, keyCheckOf } from "./minimax/key-check.ts";
 import { redirectTarget, secureLink } from "./minimax/links.ts";
 import { isLoopback } from "./minimax/loopback.ts";
 import { type GenerationResult, interpretReply, type UpstreamResponse } from "./minimax/reply.ts";
@@ -113,31 +114,34 @@ export class MiniMaxClient {
   }
 
   /**
-   * Asks the host for anything at all, without the key: any answer will do.
+   * Asks a host, for free, whether it accepts the key: MiniMax judges the key before the parameters, so a request for a
+   * model that does not exist is refused for the model when the key is good, and for the key when it is not.
    *
-   * @returns the HTTP status
-   * @throws ConnectionError when the connection cannot be established; the signal's reason on abort
+   * @param host - origin without a trailing slash; the key is sent there
+   * @throws ConnectionError or CertificateError when the connection cannot be established; the signal's reason on abort
    */
-  async reachHost(signal: AbortSignal): Promise<number> {
-    try {
-      const response = await fetch(this.apiHost, { method: "HEAD", redirect: "manual", signal });
-      await response.body?.cancel();
-      return response.status;
-    } catch (error) {
-      signal.throwIfAborted();
-      throw toUnsentError(error, signal, hostOf(this.apiHost), this.proxy);
-    }
+  async checkKey(signal: AbortSignal, host = this.apiHost): Promise<KeyCheck> {
+    const response = await this.#post(
+      { model: "no-such-model", prompt: "check" },
+      { signal, onSent: () => undefined },
+      host,
+    );
+    return keyCheckOf(await this.#readResponse(response, signal, host));
   }
 
   /**
    * Every request has a connection of its own: one that is kept alive may be closed by the other side just as the next
    * request goes out on it, and then nobody knows whether that request was read.
    */
-  async #post(request: GenerationRequest, { signal, onSent }: Call): Promise<Response> {
+  async #post(
+    request: GenerationRequest | (Pick<GenerationRequest, "prompt"> & { readonly model: string }),
+    { signal, onSent }: Pick<Call, "signal" | "onSent">,
+    host = this.apiHost,
+  ): Promise<Response> {
     const sending = new SendWatch(onSent);
     try {
       return await sending.watch(() =>
-        fetch(`${this.apiHost}${IMAGE_GENERATION_PATH}`, {
+        fetch(`${host}${IMAGE_GENERATION_PATH}`, {
           method: "POST",
           headers: {
             Authorization: `Bearer ${this.apiKey}`,
@@ -152,17 +156,17 @@ export class MiniMaxClient {
     } catch (error) {
       throw sending.mayHaveSent
         ? toInterruptedError(error, signal)
-        : toUnsentError(error, signal, hostOf(this.apiHost), this.proxy);
+        : toUnsentError(error, signal, hostOf(host), this.proxy);
     }
   }
 
-  async #readResponse(response: Response, signal: AbortSignal): Promise<UpstreamResponse> {
+  async #readResponse(response: Response, signal: AbortSignal, host = this.apiHost): Promise<UpstreamResponse> {
     const body = await readBody(response, signal, this.timing.clock);
     const traceId = response.headers.get("trace-id");
     const quote = (text: string): string => truncate(text.replaceAll(this.apiKey, "[API key]"));
     return {
       status: response.status,
-      host: hostOf(this.apiHost),
+      host: hostOf(host),
       traceId: traceId === null ? undefined : truncate(quote(traceId), TRACE_ID_MAX_CHARACTERS),
       retryAfterMs: retryAfterMs(response.headers.get("retry-after"), this.timing.clock.unixMs()),
       ...body,

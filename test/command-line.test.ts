@@ -79,13 +79,13 @@ describe("without a key and without leaving a file,", () => {
 
     expect(code).toBe(1);
     expect(stderr).toContain("MINIMAX_API_KEY is required");
-    expect(api.requests).toHaveLength(0);
+    expect(api.pictures).toHaveLength(0);
     expect(await readdir(directory.path)).toEqual([]);
   });
 });
 
 describe("--check", () => {
-  test("says what is configured and that it works, masks the key and asks for no picture", async () => {
+  test("says what is configured and that the key is accepted, masks the key and asks for no image", async () => {
     await using api = await startStandIn();
     await using directory = await temporaryDirectory();
     const pictures = join(directory.path, "pictures", "of-cats");
@@ -98,11 +98,12 @@ describe("--check", () => {
 
     expect(code).toBe(0);
     expect(stdout).toContain(`${STAND_IN_KEY.slice(0, 4)}…${STAND_IN_KEY.slice(-4)}`);
+    expect(stdout).toContain("accepted by the host");
     expect(stdout).toContain(`${api.url} can be reached`);
     expect(stdout).toContain(`${pictures} can be written`);
     expect(stdout + stderr).not.toContain(STAND_IN_KEY);
     expect(stdout + stderr).not.toContain(STAND_IN_KEY.slice(4, -4));
-    expect(api.requests).toHaveLength(0);
+    expect(api.pictures).toHaveLength(0);
     expect(await readdir(directory.path)).toEqual([]);
   });
 
@@ -115,8 +116,8 @@ describe("--check", () => {
       MINIMAX_API_HOST: api.url,
     });
 
-    expect(code).toBe(0);
-    expect(stdout).toContain("API key            set (too short to show partially)");
+    expect(code).toBe(1);
+    expect(stdout).toContain("API key            set (too short to show partially) refused by the host");
     expect(stdout + stderr).not.toMatch(/xyz|765/);
   });
 

@@ -1,6 +1,7 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { type StandIn, startStandIn } from "../../stand-in/server.ts";
 import { fastClock } from "../../test/support/fast-clock.ts";
 import { closedHost } from "../../test/support/listening.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
@@ -19,10 +20,14 @@ function answering(status: number): Promise<WebServer> {
   return startWebServer((_, response) => response.writeHead(status).end());
 }
 
+function accepting(apiKey = KEY): Promise<StandIn> {
+  return startStandIn({ apiKey });
+}
+
 function checked(
   outputRoot: OutputRoot,
   config: Partial<Config> & Pick<Config, "apiHost">,
-  clock: Clock = systemClock,
+  { clock = systemClock, regions }: { clock?: Clock; regions?: Readonly<Record<string, string>> } = {},
 ): Promise<CheckReport> {
   const whole: Config = {
     apiKey: KEY,
@@ -36,7 +41,7 @@ function checked(
   const timing = { clock, random: () => 0, policy: DEFAULT_POLICY };
   const rateLimiter = new RateLimiter(clock, whole.requestsPerMinute, 60_000);
   const client = new MiniMaxClient(whole.apiKey, whole.apiHost, timing, rateLimiter);
-  return check({ config: whole, outputRoot, client, timing });
+  return check({ config: whole, outputRoot, client, timing, ...(regions === undefined ? {} : { regions }) });
 }
 
 function lineOf({ text }: CheckReport, term: string): string {
@@ -46,16 +51,16 @@ function lineOf({ text }: CheckReport, term: string): string {
 }
 
 describe("a check where everything works", () => {
-  test("says what is configured, costs nothing and creates nothing", async () => {
-    await using host = await answering(404);
+  test("says what is configured and that the key is accepted, costs nothing and creates nothing", async () => {
+    await using host = await accepting();
     await using directory = await temporaryDirectory();
     const output = join(directory.path, "output");
 
     const report = await checked({ base: directory.path, defaultDirectory: output }, { apiHost: host.url });
 
     expect(report.text.split("\n")).toEqual([
-      "API key            sk-a…cdef",
-      `API host           ${host.url} can be reached (HTTP 404)`,
+      "API key            sk-a…cdef accepted by the host",
+      `API host           ${host.url} can be reached (HTTP 200)`,
       `Output directory   ${output} can be written`,
       `Base directory     ${directory.path}`,
       `Reference images   ${directory.path}`,
@@ -63,23 +68,13 @@ describe("a check where everything works", () => {
       "Limits             230000 ms a call, 10 requests a minute",
     ]);
     expect(report.ok).toBe(true);
-    expect(host.requests).toMatchObject([{ method: "HEAD", url: "/" }]);
-    expect(host.requests[0]?.headers.authorization).toBeUndefined();
+    expect(host.requests.map(({ body }) => body)).toEqual([{ model: "no-such-model", prompt: "check" }]);
+    expect(host.pictures).toEqual([]);
     expect(await readdir(directory.path)).toEqual([]);
   });
 
-  test.each([200, 302, 401, 500])("counts any answer of the host, HTTP %i as well", async (status) => {
-    await using host = await answering(status);
-    await using directory = await temporaryDirectory();
-
-    const report = await checked({ base: directory.path, defaultDirectory: directory.path }, { apiHost: host.url });
-
-    expect(lineOf(report, "API host")).toContain(`can be reached (HTTP ${status})`);
-    expect(report.ok).toBe(true);
-  });
-
   test("names further directories, the proxy without its password, no limit, and the notice", async () => {
-    await using host = await answering(404);
+    await using host = await accepting();
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path, fallbackNotice: "Files go elsewhere." };
 
@@ -98,17 +93,17 @@ describe("a check where everything works", () => {
   });
 
   test.each(["k", "fifteen-letters"])("shows nothing of a key as short as %s", async (apiKey) => {
-    await using host = await answering(404);
+    await using host = await accepting(apiKey);
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path };
 
     expect(lineOf(await checked(root, { apiHost: host.url, apiKey }), "API key")).toBe(
-      "set (too short to show partially)",
+      "set (too short to show partially) accepted by the host",
     );
   });
 
   test("never shows the whole key", async () => {
-    await using host = await answering(404);
+    await using host = await accepting();
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path };
 
@@ -116,6 +111,74 @@ describe("a check where everything works", () => {
 
     expect(text).toContain("0123…cdef");
     expect(text).not.toContain("56789");
+  });
+});
+
+describe("a key that the host does not accept", () => {
+  test("is refused in the host's words, and the check fails", async () => {
+    await using host = await accepting("another-key");
+    await using directory = await temporaryDirectory();
+
+    const report = await checked({ base: directory.path, defaultDirectory: directory.path }, { apiHost: host.url });
+
+    expect(lineOf(report, "API key")).toMatch(/^sk-a…cdef refused by the host: .*invalid api key/);
+    expect(report.text).not.toContain("Region");
+    expect(report.text).not.toContain(KEY);
+    expect(report.ok).toBe(false);
+  });
+
+  test("is shown to the other region's host, which accepts it: the report names the setting", async () => {
+    await using host = await accepting("another-key");
+    await using other = await accepting();
+    await using directory = await temporaryDirectory();
+    const root = { base: directory.path, defaultDirectory: directory.path };
+
+    const report = await checked(root, { apiHost: host.url }, { regions: { global: host.url, cn: other.url } });
+
+    expect(lineOf(report, "Region")).toBe(`the key is accepted by ${other.url}: set MINIMAX_API_HOST to cn`);
+    expect(report.ok).toBe(false);
+  });
+
+  test("is said to be wrong when the other region's host refuses it, too", async () => {
+    await using host = await accepting("another-key");
+    await using other = await accepting("a-third-key");
+    await using directory = await temporaryDirectory();
+    const root = { base: directory.path, defaultDirectory: directory.path };
+
+    const report = await checked(root, { apiHost: host.url }, { regions: { global: host.url, cn: other.url } });
+
+    expect(lineOf(report, "Region")).toBe(`the key is refused by ${other.url}, too: check MINIMAX_API_KEY`);
+  });
+
+  test("is shown to nobody else when the host is none of MiniMax's", async () => {
+    await using host = await accepting("another-key");
+    await using other = await accepting();
+    await using directory = await temporaryDirectory();
+    const root = { base: directory.path, defaultDirectory: directory.path };
+
+    await checked(root, { apiHost: host.url }, { regions: { cn: other.url } });
+
+    expect(other.requests).toEqual([]);
+  });
+
+  test("is refused by HTTP 401 without a code as well", async () => {
+    await using host = await answering(401);
+    await using directory = await temporaryDirectory();
+
+    const report = await checked({ base: directory.path, defaultDirectory: directory.path }, { apiHost: host.url });
+
+    expect(lineOf(report, "API key")).toContain("refused by the host");
+  });
+
+  test.each([200, 302, 404, 500])("could not be judged when the host answers HTTP %i and no code", async (status) => {
+    await using host = await answering(status);
+    await using directory = await temporaryDirectory();
+
+    const report = await checked({ base: directory.path, defaultDirectory: directory.path }, { apiHost: host.url });
+
+    expect(lineOf(report, "API host")).toContain(`can be reached (HTTP ${status})`);
+    expect(lineOf(report, "API key")).toContain("could not be judged: ");
+    expect(report.ok).toBe(false);
   });
 });
 
@@ -138,14 +201,14 @@ describe("a check fails", () => {
     await using host = await startWebServer();
     await using directory = await temporaryDirectory();
     const root = { base: directory.path, defaultDirectory: directory.path };
-    const checking = checked(root, { apiHost: host.url }, fastClock(1000));
+    const checking = checked(root, { apiHost: host.url }, { clock: fastClock(1000) });
 
     expect(lineOf(await checking, "API host")).toBe(`${host.url} cannot be reached: no answer within 10 s`);
     expect((await checking).ok).toBe(false);
   });
 
   test("where the directory cannot be written, and says so", async () => {
-    await using host = await answering(404);
+    await using host = await accepting();
     await using directory = await temporaryDirectory();
     const file = join(directory.path, "file");
     await writeFile(file, "");

@@ -1,7 +1,9 @@
 import type { MiniMaxClient } from "../client.ts";
 import type { Config } from "../config.ts";
+import { API_HOSTS, MAINLAND_HOSTS } from "../constants.ts";
 import { UserFacingError } from "../errors.ts";
 import { formatSeconds, messageOf } from "../text.ts";
+import type { Clock } from "../timing/clock.ts";
 import type { Timing } from "../timing/retry.ts";
 import { canBeWritten } from "../utils/output-directory.ts";
 import type { OutputRoot } from "../utils/output-root.ts";
@@ -24,32 +26,26 @@ export interface CheckOptions {
   readonly outputRoot: OutputRoot;
   readonly client: MiniMaxClient;
   readonly timing: Timing;
+  /** MiniMax's hosts by region. */
+  readonly regions?: Readonly<Record<string, string>>;
 }
 
 /**
- * Says what is configured, whether the host can be reached within 10 s, and whether the directory can be written. Costs
- * nothing, creates nothing.
+ * Says what is configured, whether the host can be reached and accepts the key within 10 s, and whether the directory
+ * can be written. A key that the host of one region refuses is shown to the other region's host, too. Costs nothing,
+ * creates nothing.
  */
-export async function check({ config, outputRoot, client, timing }: CheckOptions): Promise<CheckReport> {
-  const timeUp = new AbortController();
-  timing.clock.sleep(TIME_LIMIT_MS, NEVER).then(
-    () => {
-      timeUp.abort(new Error(`no answer within ${formatSeconds(TIME_LIMIT_MS)}`));
-    },
-    () => undefined,
-  );
-  const reached = await client.reachHost(timeUp.signal).then(
-    (status) => ({ ok: true, words: `can be reached (HTTP ${status})` }),
-    (error: unknown) => ({
-      ok: false,
-      words: `cannot be reached: ${error instanceof UserFacingError ? error.message : messageOf(error)}`,
-    }),
-  );
+export async function check({ regions = API_HOSTS, ...options }: CheckOptions): Promise<CheckReport> {
+  const { config, outputRoot, client } = options;
+  const timeUp = timeLimit(options.timing.clock);
+  const host = await askHost(client, timeUp, config.apiHost);
+  const hint = host.isRefused ? await otherRegion(client, timeUp, config.apiHost, regions) : undefined;
   const isWritable = await canBeWritten(outputRoot.defaultDirectory);
   const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
   const lines = [
-    `API key            ${masked(config.apiKey)}`,
-    `API host           ${config.apiHost} ${reached.words}`,
+    `API key            ${masked(config.apiKey)} ${host.key}`,
+    `API host           ${config.apiHost} ${host.reach}`,
+    ...(hint === undefined ? [] : [`Region             ${hint}`]),
     `Output directory   ${outputRoot.defaultDirectory} ${isWritable ? "can be written" : "cannot be written"}`,
     `Base directory     ${outputRoot.base}`,
     `Reference images   ${[outputRoot.base, ...config.referenceDirectories].join(", ")}`,
@@ -57,7 +53,60 @@ export async function check({ config, outputRoot, client, timing }: CheckOptions
     `Limits             ${config.callBudgetMs} ms a call, ${config.requestsPerMinute === 0 ? "any number of" : String(config.requestsPerMinute)} requests a minute`,
     ...(outputRoot.fallbackNotice === undefined ? [] : [`Note               ${outputRoot.fallbackNotice}`]),
   ];
-  return { text: lines.join("\n"), ok: reached.ok && isWritable };
+  return { text: lines.join("\n"), ok: host.isAccepted && isWritable };
+}
+
+/** What one host says, in words for the report. */
+interface HostReport {
+  readonly isAccepted: boolean;
+  readonly isRefused: boolean;
+  readonly key: string;
+  readonly reach: string;
+}
+
+async function askHost(client: MiniMaxClient, signal: AbortSignal, host: string): Promise<HostReport> {
+  try {
+    const { status, verdict, reason } = await client.checkKey(signal, host);
+    const key = verdict === "unknown" ? `could not be judged: ${reason}` : `${verdict} by the host`;
+    return {
+      isAccepted: verdict === "accepted",
+      isRefused: verdict === "refused",
+      key: verdict === "refused" ? `${key}: ${reason}` : key,
+      reach: `can be reached (HTTP ${status})`,
+    };
+  } catch (error) {
+    const reach = `cannot be reached: ${error instanceof UserFacingError ? error.message : messageOf(error)}`;
+    return { isAccepted: false, isRefused: false, key: "was not judged", reach };
+  }
+}
+
+/** Whether another of MiniMax's regions accepts the key; a host of somebody else's is never followed by another. */
+async function otherRegion(
+  client: MiniMaxClient,
+  signal: AbortSignal,
+  asked: string,
+  regions: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
+  if (!Object.values(regions).includes(asked) && !MAINLAND_HOSTS.has(new URL(asked).host)) return undefined;
+  const isMainland = MAINLAND_HOSTS.has(new URL(asked).host);
+  for (const [name, host] of Object.entries(regions)) {
+    if (host === asked || (isMainland && MAINLAND_HOSTS.has(new URL(host).host))) continue;
+    const { isAccepted, isRefused } = await askHost(client, signal, host);
+    if (isAccepted) return `the key is accepted by ${host}: set MINIMAX_API_HOST to ${name}`;
+    if (isRefused) return `the key is refused by ${host}, too: check MINIMAX_API_KEY`;
+  }
+  return undefined;
+}
+
+function timeLimit(clock: Clock): AbortSignal {
+  const timeUp = new AbortController();
+  clock.sleep(TIME_LIMIT_MS, NEVER).then(
+    () => {
+      timeUp.abort(new Error(`no answer within ${formatSeconds(TIME_LIMIT_MS)}`));
+    },
+    () => undefined,
+  );
+  return timeUp.signal;
 }
 
 function masked(key: string): string {

@@ -1,0 +1,28 @@
+import { HttpError, UserFacingError } from "../errors.ts";
+import { interpretReply, type UpstreamResponse } from "./reply.ts";
+
+const KEY_REFUSED: ReadonlySet<unknown> = new Set([1004, 2049]);
+const MODEL_REFUSED = 2013;
+const HTTP_KEY_REFUSED: ReadonlySet<number> = new Set([401, 403]);
+
+/** What a host says of a key. */
+export interface KeyCheck {
+  readonly status: number;
+  readonly verdict: "accepted" | "refused" | "unknown";
+  /** The host's words behind the verdict, fit to show. */
+  readonly reason: string;
+}
+
+/** Reads the answer to a request for a model that does not exist. Never throws. */
+export function keyCheckOf(response: UpstreamResponse): KeyCheck {
+  const { status } = response;
+  try {
+    interpretReply(response, 1);
+    return { status, verdict: "unknown", reason: "it answered a request for a model that does not exist with images" };
+  } catch (error) {
+    const { code } = error instanceof UserFacingError ? error.details : {};
+    const isRefused = KEY_REFUSED.has(code) || (error instanceof HttpError && HTTP_KEY_REFUSED.has(error.status));
+    const reason = error instanceof Error ? error.message : "";
+    return { status, verdict: isRefused ? "refused" : code === MODEL_REFUSED ? "accepted" : "unknown", reason };
+  }
+}
