@@ -1,4 +1,3 @@
-import { channel } from "node:diagnostics_channel";
 import type { RequestListener, ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import {
@@ -33,7 +32,6 @@ import { DEFAULT_POLICY } from "./timing/retry.ts";
 
 const UNIX_MS = Date.UTC(2030, 0, 1, 12);
 const WINDOW_MS = 61_000;
-const CONNECT_ERROR_CHANNEL = "undici:client:connectError";
 const PROXY = "http://proxy.example:3128/";
 const UNBUFFERED_BYTES = 16_000_000;
 const BUDGET_SPENT = new DeadlineExceededError(230_000);
@@ -285,7 +283,6 @@ describe("where nothing listens", () => {
     expect(error.message).toBe(`Could not connect to ${new URL(url).host} (ECONNREFUSED).`);
     expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
   });
-
 });
 
 describe("a proxy that is configured is named where no connection comes about", () => {

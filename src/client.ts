@@ -129,10 +129,6 @@ export class MiniMaxClient {
     return keyCheckOf(await this.#readResponse(response, signal, host));
   }
 
-  /**
-   * Every request has a connection of its own: one that is kept alive may be closed by the other side just as the next
-   * request goes out on it, and then nobody knows whether that request was read.
-   */
   async #post(
     request: GenerationRequest | (Pick<GenerationRequest, "prompt"> & { readonly model: string }),
     { signal, onSent }: Pick<Call, "signal" | "onSent">,
@@ -146,7 +142,6 @@ export class MiniMaxClient {
           headers: {
             Authorization: `Bearer ${this.apiKey}`,
             "Content-Type": "application/json",
-            Connection: "close",
           },
           body: JSON.stringify(request),
           redirect: "manual",
@@ -201,7 +196,8 @@ export class MiniMaxClient {
 }
 
 async function get(link: URL, signal: AbortSignal, allowLoopback: boolean, redirects = 0): Promise<Response> {
-  const response = await fetch(link, { headers: { Connection: "close" }, redirect: "manual", signal });
+  const sending = new SendWatch(() => undefined);
+  const response = await sending.watch(() => fetch(link, { redirect: "manual", signal }));
   if (response.ok) return response;
   await response.body?.cancel();
   const location = response.headers.get("location");

@@ -14,7 +14,7 @@ import { parseConfig } from "./config.ts";
 import { LINE_MAX_BYTES, RATE_LIMIT_WINDOW_MS } from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
 import { createServer } from "./server.ts";
-import { messageOf } from "./text.ts";
+import { messageOf, systemCode } from "./text.ts";
 import { systemClock } from "./timing/clock.ts";
 import { RateLimiter } from "./timing/rate-limiter.ts";
 import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
@@ -58,6 +58,14 @@ async function exit(code: 0 | 1 | 2): Promise<void> {
   process.exit(code);
 }
 
+/**
+ * Whether an exception is a failed assertion: only Node's HTTP client makes any, of one connection that the other side
+ * closed. Other calls, paid ones among them, go on.
+ */
+function isHttpClientAssertion(error: unknown): boolean {
+  return systemCode(error) === "ERR_ASSERTION";
+}
+
 /** Validates the environment and builds what the server works with. */
 async function prepare() {
   const directories = {
@@ -98,8 +106,9 @@ async function serve(parts: Awaited<ReturnType<typeof prepare>>): Promise<void> 
   };
   const triggerShutdown = onShutdown(process, () => void shutDown(0));
   process.on("uncaughtException", (error) => {
-    log(`Fatal error: ${messageOf(error)}`);
-    void shutDown(1);
+    const isSurvivable = isHttpClientAssertion(error);
+    log(`${isSurvivable ? "Fault in the HTTP client" : "Fatal error"}: ${messageOf(error)}`);
+    if (!isSurvivable) void shutDown(1);
   });
   mcp.server.onclose = triggerShutdown;
   mcp.server.onerror = (error) => {

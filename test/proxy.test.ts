@@ -126,12 +126,20 @@ describe("a proxy that does not let the request through is named without its pas
   });
 });
 
-describe("a proxy variable that is no URL of a proxy", () => {
-  test.each(["HTTP_PROXY", "HTTPS_PROXY"])("in %s is named on stderr, without what it holds", async (name) => {
-    const run = await runServer({ env: { MINIMAX_API_KEY: "k", [name]: `socks5://anna:${PASSWORD}@127.0.0.1` } });
+describe("a proxy variable that is no URL of a proxy is named on stderr, without what it holds", () => {
+  const refusals: readonly (readonly [string, string, string])[] = [
+    ["HTTP_PROXY", `socks5://anna:${PASSWORD}@127.0.0.1`, "HTTP_PROXY names a SOCKS proxy"],
+    ["HTTPS_PROXY", `socks4://anna:${PASSWORD}@127.0.0.1`, "HTTPS_PROXY names a SOCKS proxy"],
+    ["HTTPS_PROXY", `socks5h://anna:${PASSWORD}@127.0.0.1`, "HTTPS_PROXY names a SOCKS proxy"],
+    ["HTTP_PROXY", `http://anna:${PASSWORD}@127.0.0.1:99999`, "HTTP_PROXY has to be"],
+    ["HTTPS_PROXY", `http://anna:%${PASSWORD}@127.0.0.1`, "HTTPS_PROXY has to be"],
+  ];
+
+  test.each(refusals)("(%s, case %#)", async (name, value, problem) => {
+    const run = await runServer({ env: { MINIMAX_API_KEY: "k", [name]: value } });
 
     expect(run.code).toBe(1);
-    expect(run.stderr).toContain(`${name} has to be`);
+    expect(run.stderr).toContain(problem);
     expectNoPassword(run.stderr, run);
   });
 });

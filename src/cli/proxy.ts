@@ -64,9 +64,7 @@ function isReachedDirectly({ hostname, port }: URL, none: string): boolean {
 export function isProxyUrl(text: string): boolean {
   try {
     const { protocol, username, password } = new URL(text);
-    decodeURIComponent(username);
-    decodeURIComponent(password);
-    return /^https?:$/.test(protocol);
+    return /^https?:$/.test(protocol) && decodeURIComponent(`${username}:${password}`) !== "";
   } catch {
     return false;
   }

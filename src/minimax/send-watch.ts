@@ -1,15 +1,23 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 
 const CREATED = "undici:request:create";
 const HEADERS_SENT = "undici:client:sendHeaders";
+const COMPLETED = "undici:request:trailers";
 const currentWatch = new AsyncLocalStorage<SendWatch>();
 
 /**
  * Knows of one request whether any of it went out, which no error code tells: a reset during the TLS handshake and one
  * after the request both read `ECONNRESET`, and a time limit can strike before or after. Node's HTTP client publishes
- * each request when it is created, in the asynchronous context of its `fetch`, and again when its headers are written.
- * Source: undici documentation, "Diagnostics Channel Support".
+ * each request when it is created, in the asynchronous context of its `fetch`, when its headers are written, and when
+ * its answer is complete. Source: undici documentation, "Diagnostics Channel Support".
+ *
+ * It also closes the connection as soon as the answer is complete, before another request can be given to it: one that
+ * is kept alive may be closed by the other side just as the next request goes out on it, and then nobody knows whether
+ * that request was read. (Asking for it with `Connection: close` makes undici 6.28 and 7 fail an assertion when the end
+ * of the connection meets a reader that is behind.)
  */
 export class SendWatch {
   #request: unknown;
@@ -48,11 +56,26 @@ export class SendWatch {
     if (this.#sent || this.#request === undefined || requestOf(message) !== this.#request) return;
     this.#sent = true;
     this.onSent();
+    this.#closeWhenAnswered(socketOf(message));
   };
+
+  #closeWhenAnswered(socket: Socket | undefined): void {
+    if (socket === undefined || (socket instanceof TLSSocket && socket.alpnProtocol === "h2")) return;
+    const onCompleted = (message: unknown): void => {
+      if (requestOf(message) === this.#request) process.nextTick(() => socket.destroy());
+    };
+    subscribe(COMPLETED, onCompleted);
+    socket.once("close", () => unsubscribe(COMPLETED, onCompleted));
+  }
 }
 
 function requestOf(message: unknown): unknown {
   return typeof message === "object" && message !== null && "request" in message ? message.request : undefined;
+}
+
+function socketOf(message: unknown): Socket | undefined {
+  const hasSocket = typeof message === "object" && message !== null && "socket" in message;
+  return hasSocket && message.socket instanceof Socket ? message.socket : undefined;
 }
 
 /** The request that asks a proxy for a tunnel is none of ours. */
