@@ -18,7 +18,7 @@ const SAME_SHAPE = 0.01;
 const CLIENT_KEYS: ReadonlySet<string> = new Set(["wait_for_previous"]);
 
 /** Arguments that the tool does not accept; the message names each bad parameter on a line. Nothing has been sent. */
-export class InvalidArgumentsError extends UserFacingError {
+class InvalidArgumentsError extends UserFacingError {
   override readonly name = "InvalidArgumentsError";
 }
 

@@ -312,7 +312,7 @@ describe("the proxies", () => {
 
     expect(message.split("\n")).toEqual([
       "The server cannot start:",
-      `- ${name.toUpperCase()} has to be the http:// or https:// URL of a proxy.`,
+      `- ${name.toUpperCase()} has to be the http:// or https:// URL of a proxy, with % in its user and password written as %25.`,
     ]);
     expect(message).not.toContain("secret");
   });

@@ -15,7 +15,7 @@ const RECOVERY_FROM_STATUS: Readonly<Record<number, string | undefined>> = {
 };
 
 /** The hint for a certificate that is not accepted. */
-export const TRUST_CERTIFICATE =
+const TRUST_CERTIFICATE =
   "If a company proxy or antivirus inspects connections, give Node its certificate: set NODE_EXTRA_CA_CERTS to the path of a PEM file in this server's env block. Otherwise check MINIMAX_API_HOST and this machine's date.";
 
 /** What an error carries beside its sentence. */
