@@ -15,7 +15,7 @@ const WHOLE_CHARACTERS = /^(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*/;
 export interface ReplyLimits {
   /** Largest decoded image. */
   readonly imageBytes: number;
-  /** Everything that is not a picture. */
+  /** Everything that is not a image. */
   readonly jsonBytes: number;
   /** The whole body as it arrives. */
   readonly bodyBytes: number;
@@ -28,7 +28,7 @@ export type DecodedImage = ReturnType<Base64Decoder["finish"]>;
 export interface ReplyBody {
   /**
    * The JSON value; a string beyond 4 kB is a token that begins with `lifted:`, after its first 2 kB when it is no
-   * picture. Outside data: parse it before use.
+   * image. Outside data: parse it before use.
    */
   readonly json: unknown;
   /** The bytes behind a string of `json`, whether it was long or short. */
@@ -41,8 +41,8 @@ export class UnreadableBodyError extends Error {
 }
 
 /**
- * Reads one JSON body of which base64 pictures are nearly all. A string beyond 4 kB is decoded piece by piece as it
- * streams past and replaced by a token, so that at no time a picture is held as text as well as bytes.
+ * Reads one JSON body of which base64 images are nearly all. A string beyond 4 kB is decoded piece by piece as it
+ * streams past and replaced by a token, so that at no time a image is held as text as well as bytes.
  *
  * Only string boundaries are understood; `JSON.parse` judges the rest. Bytes are kept as latin1 until the end, so no
  * character is cut.
@@ -160,7 +160,7 @@ export class ReplyReader {
     this.#short = "";
   }
 
-  /** What stands for a long string: only one that is no picture may still have to be quoted. */
+  /** What stands for a long string: only one that is no image may still have to be quoted. */
   #token(long: EscapedBase64): string {
     if (this.#lifted.length === LIFTED_MAX) return NOT_LIFTED;
     const decoded = long.finish();
@@ -179,7 +179,7 @@ export class ReplyReader {
 
 /** Undoes JSON's escapes (`\/` is common) in front of the base64 decoder; an escape may lie across two pieces. */
 class EscapedBase64 {
-  /** The beginning, as JSON has it, without a cut escape: a long text that is no picture can still be quoted. */
+  /** The beginning, as JSON has it, without a cut escape: a long text that is no image can still be quoted. */
   readonly excerpt: string;
   readonly #decoder: Base64Decoder;
   #pending = "";

@@ -58,9 +58,9 @@ export async function chooseOutputRoot(
       `The server cannot start: it was started ${start}, and this user has no home directory. Set MINIMAX_OUTPUT_DIR to the absolute path of the directory to save in.`,
     );
   }
-  const pictures = path.join(homeDirectory, "Pictures", "minimax-image-mcp");
-  const fallbackNotice = `The server was started ${start}, so files go to ${pictures}. Set MINIMAX_OUTPUT_DIR to choose another place.`;
-  return { base: pictures, defaultDirectory: pictures, fallbackNotice };
+  const fallback = path.join(homeDirectory, "Pictures", "minimax-image-mcp");
+  const fallbackNotice = `The server was started ${start}, so files go to ${fallback}. Set MINIMAX_OUTPUT_DIR to choose another place.`;
+  return { base: fallback, defaultDirectory: fallback, fallbackNotice };
 }
 
 async function isPlaceToSave(
