@@ -64,7 +64,10 @@ export class Progress implements Disposable {
   }
 }
 
-/** `from + (to - from) * (1 - 3 ** -(elapsed / usual))`: two thirds after the usual time, and never beyond 0.99, so that there is room to creep on. */
+/**
+ * `from + (to - from) * (1 - 3 ** -(elapsed / usual))`: two thirds after the usual time, and never beyond 0.99, so that
+ * there is room to creep on.
+ */
 function fractionOf(span: Span | undefined, nowMs: number): number {
   if (span === undefined) return 0;
   const { from, to, sinceMs, usualMs } = span;
