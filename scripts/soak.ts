@@ -53,13 +53,13 @@ const requestFaults: readonly [number, fault.Behaviour, Paid?][] = [
   [0.3, fault.refuse(2045)],
   [2, fault.refuse(1026)],
   [1, fault.refuse(1001)],
-  [2, (exchange) => fault.deliverWithError([picture()], { status: 500 })(exchange)],
-  [2, (exchange) => fault.deliverWithError([picture()], { statusCode: 1026 })(exchange)],
+  [2, (exchange) => fault.deliverWithError([picture()], { status: 500 })(exchange), () => 1],
+  [2, (exchange) => fault.deliverWithError([picture()], { statusCode: 1026 })(exchange), () => 1],
   [1, fault.countWithoutImages(2)],
   [1, fault.countWithoutImages(1, { status: 503 })],
   [1, fault.withholdBody(503)],
   [1, fault.deliver(Array<string>(20_000).fill(""))],
-  [1, (exchange) => fault.deliver(Array<Buffer>(40).fill(picture()))(exchange)],
+  [1, (exchange) => fault.deliver(Array<Buffer>(40).fill(picture()))(exchange), () => 9],
 ];
 const linkFaults: readonly [number, link.LinkBehaviour][] = [
   [80, link.linkServes()],
