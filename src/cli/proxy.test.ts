@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { redactProxy } from "./proxy.ts";
+import { clearTextNotice, isProxyUrl, redactProxy } from "./proxy.ts";
 
 describe("a proxy is shown", () => {
   test("without the user and the password", () => {
@@ -19,4 +19,34 @@ describe("a proxy is shown", () => {
   test("not at all where none is set", () => {
     expect(redactProxy({ https: undefined, http: undefined, none: "*" })).toBeUndefined();
   });
+});
+
+test.each([
+  ["http://127.0.0.1:3000", "", true],
+  ["http://127.0.0.1:3000", "example.com", true],
+  ["http://127.0.0.1:3000", "127.0.0.1:80", true],
+  ["http://127.0.0.1:3000", "127.0.0.1", false],
+  ["http://127.0.0.1:3000", "127.0.0.1:3000", false],
+  ["http://localhost", "other, localhost:80", false],
+  ["http://localhost:3000", "*", false],
+  ["https://api.minimax.io", "", false],
+])("a key that goes through HTTP_PROXY in the clear to %s, with NO_PROXY=%j, is warned of: %s", (apiHost, none, is) => {
+  const notice = clearTextNotice({ apiHost, proxies: { https: undefined, http: "http://a:secret@p.example", none } });
+
+  expect(notice !== undefined).toBe(is);
+  expect(notice ?? "").not.toContain("secret");
+});
+
+test("without a proxy for http nothing is warned of", () => {
+  expect(clearTextNotice({ apiHost: "http://localhost", proxies: undefined })).toBeUndefined();
+});
+
+test.each([
+  ["http://proxy.example:3128", true],
+  ["https://ada:s%25cret@proxy.example", true],
+  ["http://ada:%zz@proxy.example", false],
+  ["ftp://proxy.example", false],
+  ["http://proxy.example:99999", false],
+])("%s is the URL of a proxy: %s", (text, is) => {
+  expect(isProxyUrl(text)).toBe(is);
 });
