@@ -29,6 +29,10 @@ const pick = <T>(choices: readonly [number, T][]): T => {
   throw new Error("There is nothing to choose from.");
 };
 const requestSchema = z.object({ prompt: z.string(), n: z.number() });
+const callSchema = z.object({
+  id: z.union([z.string(), z.number()]),
+  params: z.object({ arguments: z.object({ prompt: z.string() }) }),
+});
 const pictures = [2_000, 50_000, 300_000].map(bigJpeg);
 const picture = (): Buffer => pick(pictures.map((bytes) => [1, bytes]));
 
@@ -75,6 +79,8 @@ interface Ledger {
   paidImages: number;
   failedImages: number;
   isReceived: boolean;
+  /** How many results the process wrote for it, received or not: an answer may cross its cancellation on the way. */
+  answersOnWire: number;
   isUnknown: boolean;
   isCancelled: boolean;
   isGivenUp: boolean;
@@ -87,6 +93,7 @@ const ledgerOf = (prompt: string): Ledger => {
     paidImages: 0,
     failedImages: 0,
     isReceived: false,
+    answersOnWire: 0,
     isUnknown: false,
     isCancelled: false,
     isGivenUp: false,
@@ -140,6 +147,7 @@ await using server = await spawnQuickServer({
     NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(FAILING_LINKS)}`,
   },
 });
+watchAnswers();
 const pid = server.transport.process.pid ?? 0;
 const startedAt = performance.now();
 const samples: ReturnType<typeof processFigures>[] = [];
@@ -198,6 +206,24 @@ async function attempt(
   }
 }
 
+/** Counts every result that leaves the process, also those the client no longer wants. */
+function watchAnswers(): void {
+  const { transport } = server;
+  const prompts = new Map<string | number, string>();
+  const send = transport.send.bind(transport);
+  transport.send = (message) => {
+    const request = callSchema.safeParse(message);
+    if (request.success) prompts.set(request.data.id, request.data.params.arguments.prompt);
+    return send(message);
+  };
+  const pass = transport.onmessage?.bind(transport);
+  transport.onmessage = (message) => {
+    const prompt = "result" in message ? prompts.get(message.id) : undefined;
+    if (prompt !== undefined) ledgerOf(prompt).answersOnWire += 1;
+    pass?.(message);
+  };
+}
+
 function judge(result: ReturnType<typeof CallToolResultSchema.parse>, ledger: Ledger): void {
   const text = textOf(result);
   if (text.includes("earlier identical call")) tally.handedOver += 1;
@@ -235,14 +261,15 @@ const names = await readdir(server.outputDir);
 const files = names.length;
 const filesOf = (prompt: string): readonly string[] =>
   names.filter((name) => name.startsWith(`${prompt.replace(" ", "-")}-`));
-const money = { paid: 0, saved: 0, failed: 0, unknown: 0, onlyReported: 0, crossed: 0 };
+const money = { paid: 0, saved: 0, failed: 0, unknown: 0, onlyReported: 0, paidTwice: 0, crossed: 0 };
 for (const [prompt, ledger] of ledgers) {
   if (ledger.isCancelled) continue;
   const saved = filesOf(prompt);
   money.paid += ledger.paidImages;
   money.saved += saved.length;
   money.failed += ledger.failedImages;
-  if (ledger.paidRequests > 1) money.crossed += 1;
+  if (ledger.answersOnWire > (ledger.isReceived ? 1 : 0)) money.crossed += 1;
+  if (ledger.paidRequests > Math.max(1, ledger.answersOnWire)) money.paidTwice += 1;
   if (ledger.isUnknown) {
     money.unknown += ledger.paidImages;
   } else if (ledger.isReceived) {
@@ -251,7 +278,7 @@ for (const [prompt, ledger] of ledgers) {
         `${prompt}: ${ledger.paidImages} paid, ${saved.length} saved, ${ledger.failedImages} reported as failed`,
       );
     }
-  } else {
+  } else if (ledger.answersOnWire === 0) {
     money.onlyReported += saved.length;
     const untold = saved.filter((name) => !toldOf.has(name));
     if (untold.length > 0) problems.push(`${prompt}: nobody was told of ${untold.join(", ")}`);
@@ -265,7 +292,7 @@ const growth = {
   descriptors: median(late.map(({ descriptors }) => descriptors)) - median(early.map(({ descriptors }) => descriptors)),
 };
 if (answered < CALLS) problems.push(`only ${answered} of ${CALLS} calls were made in time`);
-if (money.crossed > 0) problems.push(`${money.crossed} calls were paid for twice`);
+if (money.paidTwice > 0) problems.push(`${money.paidTwice} calls were paid for twice`);
 if (files < tally.saved) problems.push(`${tally.saved} images were reported as saved, but there are ${files} files`);
 if (proxy.tunnels.length > 8 * CALLS) problems.push(`${proxy.tunnels.length} tunnels were asked for`);
 if (growth.memoryBytes > GROWTH_LIMIT_BYTES) problems.push("memory grew");
@@ -279,7 +306,7 @@ images saved        ${tally.saved}, reported as failed ${tally.failedImages}
 calls that failed   ${tally.errors}, of them possibly billed ${tally.maybeBilled}
 calls cancelled     ${tally.cancelled}, given up ${tally.givenUp}, handed over to the same call ${tally.handedOver}
 images paid         ${money.paid} (without calls a person stopped): saved ${money.saved}, reported as failed ${money.failed}, in an outcome reported as unknown ${money.unknown}
-                    ${money.onlyReported} of the saved reported to other calls; paid for twice ${money.crossed}
+                    ${money.onlyReported} of the saved reported to other calls; paid for twice ${money.paidTwice}; ${money.crossed} answers crossed a cancellation
 files on disk       ${files}, temporary files 0
 memory              ${String(Math.round(median(early.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB early, ${String(Math.round(median(late.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB late
 descriptors         ${String(median(early.map(({ descriptors }) => descriptors)))} early, ${String(median(late.map(({ descriptors }) => descriptors)))} late`);
