@@ -7,7 +7,7 @@ import {
   IMAGE_MAX_BYTES,
   TRANSIENT_HTTP_STATUSES,
 } from "./constants.ts";
-import { afterSending, ImageError, UserFacingError } from "./errors.ts";
+import { afterSending, HttpError, ImageError, UserFacingError } from "./errors.ts";
 import { certificateCodeOf, reasonOf, toInterruptedError, toUnsentError, withProxy } from "./minimax/fetch-failures.ts";
 import { type KeyCheck, keyCheckOf } from "./minimax/key-check.ts";
 import { redirectTarget, secureLink } from "./minimax/links.ts";
@@ -23,6 +23,7 @@ import type { RateLimiter, Ticket } from "./timing/rate-limiter.ts";
 import { retry, type RetryWait, type Timing } from "./timing/retry.ts";
 import { StallTimer } from "./timing/stall-timer.ts";
 
+const PROXY_AUTHENTICATION_REQUIRED = 407;
 const TRACE_ID_MAX_CHARACTERS = 100;
 
 /** The wire to MiniMax: the only place that calls `fetch`. */
@@ -149,6 +150,7 @@ export class MiniMaxClient {
         }),
       );
     } catch (error) {
+      if (sending.status === PROXY_AUTHENTICATION_REQUIRED) throw new HttpError(sending.status, { host: hostOf(host) });
       throw sending.mayHaveSent
         ? toInterruptedError(error, signal)
         : toUnsentError(error, signal, hostOf(host), this.proxy);

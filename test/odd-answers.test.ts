@@ -148,6 +148,12 @@ describe("MiniMax's own words", () => {
     ["HTTP 422", refuseInEnvelope(422, "unprocessable_entity_error", "not this"), "not this", "correct what it names"],
     ["HTTP 504", refuseInEnvelope(504, "timeout", "too slow"), "too slow", "your choice"],
     ["a plain text as error", answer('{"error":"out of order"}', { status: 418 }), "out of order", "Correct what"],
+    [
+      "HTTP 407",
+      answer("who are you?", { status: 407 }),
+      "responded with HTTP 407 and no image.",
+      "user name and password",
+    ],
     ["HTTP 413", refuseAsTooLarge(), "HTTP 413", "fewer or smaller subject references"],
     ["code 1028", refuse(1028), "Status code: 1028", "quota"],
     ["code 1030", refuse(1030), "Status code: 1030", "quota"],

@@ -33,6 +33,7 @@ const notRepeated: readonly (readonly [string, Behaviour, string])[] = [
   ["HTTP 400", status(400), "HTTP 400"],
   ["HTTP 401", status(401), "Check MINIMAX_API_KEY"],
   ["HTTP 404", status(404, { body: "404 page not found" }), "HTTP 404"],
+  ["HTTP 407", status(407), "HTTP 407"],
   ["a redirect", status(307, { headers: { Location: "http://127.0.0.1:9/elsewhere" } }), "HTTP 307"],
   ["an unknown code", refuse(9999, "who knows"), "Status code: 9999"],
   ...[1004, 1008, 1026, 1027, 1042, 2013, 2038, 2049, 2056, 2061].map(

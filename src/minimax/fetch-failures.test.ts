@@ -95,6 +95,8 @@ describe("the reason", () => {
     ["the system's code", fetchFailed(coded("connect ECONNREFUSED", "ECONNREFUSED")), "ECONNREFUSED"],
     ["the code of an error that hides nothing", coded("reset", "ECONNRESET"), "ECONNRESET"],
     ["the message where there is no code", fetchFailed(new Error("unexpected redirect")), "unexpected redirect"],
+    ["what stands around an empty message", fetchFailed(new Error("")), "fetch failed"],
+    ["said to be missing where nothing has words", new Error(""), "no reason given"],
     ["the message where the code is no text", Object.assign(new Error("odd"), { code: 7 }), "odd"],
     ["a text that was thrown", "no", "no"],
     [

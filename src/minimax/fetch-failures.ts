@@ -79,8 +79,8 @@ export function reasonOf(error: unknown): string {
   const causes = causesOf(error);
   const status = causes.map(({ message }) => PROXY_REFUSAL.exec(message)?.[1]).find((digits) => digits !== undefined);
   if (status !== undefined) return `the proxy answered HTTP ${status}`;
-  const cause = causes.at(1) ?? error;
-  return systemCode(cause) ?? messageOf(cause);
+  const said = [causes.at(1) ?? error, error].map((cause) => systemCode(cause) ?? messageOf(cause));
+  return said.find((reason) => reason !== "") ?? "no reason given";
 }
 
 /** A reason with the proxy that may be part of it. */

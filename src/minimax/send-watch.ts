@@ -2,10 +2,13 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { z } from "zod";
 
 const CREATED = "undici:request:create";
 const HEADERS_SENT = "undici:client:sendHeaders";
+const HEADERS_RECEIVED = "undici:request:headers";
 const COMPLETED = "undici:request:trailers";
+const answeredSchema = z.object({ response: z.object({ statusCode: z.number() }) });
 const currentWatch = new AsyncLocalStorage<SendWatch>();
 
 /**
@@ -22,6 +25,7 @@ const currentWatch = new AsyncLocalStorage<SendWatch>();
 export class SendWatch {
   #request: unknown;
   #sent = false;
+  #status: number | undefined;
 
   /** @param onSent - called once, right before the headers are written */
   constructor(private readonly onSent: () => void) {}
@@ -29,6 +33,14 @@ export class SendWatch {
   /** False only when the request was seen, and seen not to go out; a client that publishes nothing may have sent it. */
   get mayHaveSent(): boolean {
     return this.#sent || this.#request === undefined;
+  }
+
+  /**
+   * The HTTP status that was answered, also when `fetch` keeps the answer to itself, as it does with 407. Source: Fetch
+   * Standard, "HTTP-network-or-cache fetch".
+   */
+  get status(): number | undefined {
+    return this.#status;
   }
 
   /**
@@ -40,11 +52,13 @@ export class SendWatch {
   async watch<T>(send: () => Promise<T>): Promise<T> {
     subscribe(CREATED, this.#onCreated);
     subscribe(HEADERS_SENT, this.#onHeadersSent);
+    subscribe(HEADERS_RECEIVED, this.#onHeadersReceived);
     try {
       return await currentWatch.run(this, send);
     } finally {
       unsubscribe(CREATED, this.#onCreated);
       unsubscribe(HEADERS_SENT, this.#onHeadersSent);
+      unsubscribe(HEADERS_RECEIVED, this.#onHeadersReceived);
     }
   }
 
@@ -57,6 +71,10 @@ export class SendWatch {
     this.#sent = true;
     this.onSent();
     this.#closeWhenAnswered(socketOf(message));
+  };
+
+  readonly #onHeadersReceived = (message: unknown): void => {
+    if (this.#request !== undefined && requestOf(message) === this.#request) this.#status = statusOf(message);
   };
 
   #closeWhenAnswered(socket: Socket | undefined): void {
@@ -76,6 +94,11 @@ function requestOf(message: unknown): unknown {
 function socketOf(message: unknown): Socket | undefined {
   const hasSocket = typeof message === "object" && message !== null && "socket" in message;
   return hasSocket && message.socket instanceof Socket ? message.socket : undefined;
+}
+
+function statusOf(message: unknown): number | undefined {
+  const { success, data } = answeredSchema.safeParse(message);
+  return success ? data.response.statusCode : undefined;
 }
 
 /** The request that asks a proxy for a tunnel is none of ours. */
