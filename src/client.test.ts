@@ -338,7 +338,7 @@ describe("a request that is ended by the used up budget", () => {
 
     const error = await failureOf(outcome);
     expect(error.name).toBe("UnknownOutcomeError");
-    expect(error.message).toContain("broke off");
+    expect(error.message).toContain("may have been generated and billed");
   });
 
   test("while it reads the answer has an unknown outcome", async () => {

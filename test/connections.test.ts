@@ -116,7 +116,8 @@ test("a refused request followed by failed connections is not reported as if not
   const first = createHttpServer((request, response) => {
     posts += 1;
     request.resume();
-    response.writeHead(503, { Connection: "close" }).end(() => first.close());
+    first.close();
+    setImmediate(() => response.writeHead(503, { Connection: "close" }).end());
   });
   const peer = await listen(first);
   await using api = await startStandIn();

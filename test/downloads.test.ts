@@ -11,7 +11,7 @@ import { shareServer } from "./support/share-server.ts";
 
 const ONE_LINK = { prompt: "a cat", response_format: "url" };
 
-const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_RPM: "0" } }));
+const shared = shareServer((api) => spawnQuickServer({ api, speed: 10, env: { MINIMAX_RPM: "0" } }));
 
 describe("a download that fails is tried again, because it costs nothing", () => {
   test.each([

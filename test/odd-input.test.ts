@@ -14,7 +14,7 @@ const isWindows = process.platform === "win32";
 const ENTRY = resolve("dist", "index.js");
 const STARTED = "MiniMax Image MCP server running on stdio\n";
 const DROPPED = "Protocol error: a message of more than 72 MB was dropped\n";
-const MANY = 20_000;
+const MANY = 10_000;
 
 test("a line above 72 MB and one that is not JSON cost a line each on stderr, and a paid call goes on", async () => {
   const release = new AbortController();
@@ -47,12 +47,12 @@ test("a huge line without an end, and then the end of stdin, end the server in o
   expect(server.transport.stderr).toBe(`${STARTED}${DROPPED}`);
 });
 
-test("a file name that is taken tens of thousands of times gives the next free number at once", async () => {
+test("a file name that is taken ten thousand times gives the next free number at once", async () => {
   await using api = await startStandIn();
   await using server = await spawnServer({ api });
-  for (let number = 1; number <= MANY; number++) {
-    const name = number === 1 ? "hero.jpeg" : `hero-${number}.jpeg`;
-    await writeFile(join(server.outputDir, name), "");
+  const taken = ["hero.jpeg", ...Array.from({ length: MANY - 1 }, (_, index) => `hero-${index + 2}.jpeg`)];
+  while (taken.length > 0) {
+    await Promise.all(taken.splice(-100).map((name) => writeFile(join(server.outputDir, name), "")));
   }
 
   const results = await Promise.all(
