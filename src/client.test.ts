@@ -621,6 +621,16 @@ test("a link that holds credentials is not tried again, and neither they nor its
   expect(error.message).toBe("MiniMax's link cannot be used.");
 });
 
+test("a link to this machine from a host elsewhere is not asked for", async () => {
+  await using web = await startWebServer((_, response) => response.end(PICTURE));
+  const client = clientFor("https://api.minimax.io", systemClock);
+
+  const error = await failureOf(client.readImage({ link: web.url }, NOBODY_ABORTS).next());
+
+  expect(error.message).toBe("MiniMax's link cannot be used.");
+  expect(web.requests).toEqual([]);
+});
+
 describe("a redirect of a download", () => {
   test("may be relative, and is followed without the key", async () => {
     await using web = await startWebServer((request, response) => {

@@ -137,6 +137,27 @@ describe("files", () => {
     },
   );
 
+  test("that the disk has too little free space for are refused before the request", async () => {
+    await using api = await startStandIn();
+    const nearlyFull = `import fs from "node:fs/promises";
+      import { syncBuiltinESMExports } from "node:module";
+      fs.statfs = async () => ({ bsize: 1000, blocks: 1000, bavail: 9 });
+      syncBuiltinESMExports();`;
+    await using server = await spawnServer({
+      api,
+      env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(nearlyFull)}` },
+    });
+
+    const result = await server.generate({ prompt: "a cat", n: 9 });
+
+    expect(result.isError).toBe(true);
+    expect(textOf(result)).toMatch(
+      /is full: 9 kB are free, and the images need about \d{3,} kB\..*No request was made/s,
+    );
+    expect(api.requests).toHaveLength(0);
+    expect(await readdir(server.outputDir)).toEqual([]);
+  });
+
   test("that exist are never replaced: a directory in which others save keeps everything", async () => {
     const { server } = shared.begin();
     await mkdir(join(server.outputDir, "cats"));
