@@ -133,6 +133,27 @@ test("a defect ends the server with one line, without a stack, and cleans up", a
   expect(await readdir(server.outputDir)).toEqual([]);
 });
 
+test("a failed assertion of Node's HTTP client costs a line, and a paid call goes on", async () => {
+  const failedAssertion = `import fs from "node:fs/promises";
+    import { syncBuiltinESMExports } from "node:module";
+    import assert from "node:assert";
+    const link = fs.link;
+    fs.link = (from, to) => {
+      setImmediate(() => assert(false, "no reader"));
+      return link(from, to);
+    };
+    syncBuiltinESMExports();`;
+  await using api = await startStandIn();
+  await using server = await spawnServer({ api, entry: [...preloading(failedAssertion), resolve("dist", "index.js")] });
+
+  const result = await server.generate({ prompt: "a cat" });
+
+  expect(result.structuredContent).toMatchObject({ saved_count: 1 });
+  await waitFor("the line", () => server.transport.stderr !== STARTED);
+  expect(server.transport.stderr).toBe(`${STARTED}Fault in the HTTP client: no reader\n`);
+  expect((await server.generate({ prompt: "a dog" })).structuredContent).toMatchObject({ saved_count: 1 });
+});
+
 test("the end of stdin ends the server even when a call will not end", async () => {
   const noName = `import fs from "node:fs/promises";
     import { syncBuiltinESMExports } from "node:module";

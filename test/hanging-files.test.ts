@@ -1,11 +1,14 @@
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Behaviour, fallSilent, succeed } from "../stand-in/behaviours.ts";
-import { startStandIn } from "../stand-in/server.ts";
+import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
+import { QUICK_SERVER } from "./support/build-quick-server.ts";
 import { canMount, mountHangingFileSystem } from "./support/hanging-file-system/index.ts";
+import { runServer } from "./support/run-server.ts";
 import { spawnServer, textOf } from "./support/server.ts";
+import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const draw = (): Promise<Buffer> => Promise.resolve(bigJpeg(5000));
@@ -68,6 +71,29 @@ describe.skipIf(!canMount)("a file system that does not answer", () => {
     expect(performance.now() - endedAt).toBeLessThan(1500);
     expect(api.requests).toHaveLength(0);
     await call;
+  });
+
+  test("is reported by --check within its time", async () => {
+    await using api = await startStandIn();
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, "drive");
+    await using drive = await mountHangingFileSystem(path);
+    drive.hang();
+
+    const { code, stdout } = await runServer({
+      program: resolve(QUICK_SERVER),
+      args: ["--check"],
+      env: {
+        TEST_SPEED: "5",
+        MINIMAX_API_KEY: STAND_IN_KEY,
+        MINIMAX_API_HOST: api.url,
+        MINIMAX_OUTPUT_DIR: path,
+      },
+    });
+
+    expect(stdout).toContain(`Output directory   ${path} cannot be written: no answer within 10 s`);
+    expect(stdout).toContain("accepted by the host");
+    expect(code).not.toBe(0);
   });
 
   test("without hard links gets the images by another way", async () => {

@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import { API_HOSTS, MAINLAND_HOSTS } from "../constants.ts";
 import { UserFacingError } from "../errors.ts";
 import { formatSeconds, messageOf } from "../text.ts";
+import { unlessAborted } from "../timing/abort.ts";
 import type { Clock } from "../timing/clock.ts";
 import type { Timing } from "../timing/retry.ts";
 import { canBeWritten } from "../utils/output-directory.ts";
@@ -31,29 +32,31 @@ export interface CheckOptions {
 }
 
 /**
- * Says what is configured, whether the host can be reached and accepts the key within 10 s, and whether the directory
- * can be written. A key that the host of one region refuses is shown to the other region's host, too. Costs nothing,
- * creates nothing.
+ * Says what is configured, whether the host can be reached and accepts the key, and whether the directory can be
+ * written, all within 10 s. A key that the host of one region refuses is shown to the other region's host, too. Costs
+ * nothing, creates nothing.
  */
 export async function check({ regions = API_HOSTS, ...options }: CheckOptions): Promise<CheckReport> {
   const { config, outputRoot, client } = options;
   const timeUp = timeLimit(options.timing.clock);
-  const host = await askHost(client, timeUp, config.apiHost);
+  const [host, directory] = await Promise.all([
+    askHost(client, timeUp, config.apiHost),
+    lookAt(outputRoot.defaultDirectory, timeUp),
+  ]);
   const hint = host.isRefused ? await otherRegion(client, timeUp, config.apiHost, regions) : undefined;
-  const isWritable = await canBeWritten(outputRoot.defaultDirectory);
   const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
   const lines = [
     `API key            ${masked(config.apiKey)} ${host.key}`,
     `API host           ${config.apiHost} ${host.reach}`,
     ...(hint === undefined ? [] : [`Region             ${hint}`]),
-    `Output directory   ${outputRoot.defaultDirectory} ${isWritable ? "can be written" : "cannot be written"}`,
+    `Output directory   ${outputRoot.defaultDirectory} ${directory.words}`,
     `Base directory     ${outputRoot.base}`,
     `Reference images   ${[outputRoot.base, ...config.referenceDirectories].join(", ")}`,
     `Proxy              ${proxy ?? "none"}`,
     `Limits             ${config.callBudgetMs} ms a call, ${config.requestsPerMinute === 0 ? "any number of" : String(config.requestsPerMinute)} requests a minute`,
     ...(outputRoot.fallbackNotice === undefined ? [] : [`Note               ${outputRoot.fallbackNotice}`]),
   ];
-  return { text: lines.join("\n"), ok: host.isAccepted && isWritable };
+  return { text: lines.join("\n"), ok: host.isAccepted && directory.isWritable };
 }
 
 /** What one host says, in words for the report. */
@@ -77,6 +80,19 @@ async function askHost(client: MiniMaxClient, signal: AbortSignal, host: string)
   } catch (error) {
     const reach = `cannot be reached: ${error instanceof UserFacingError ? error.message : messageOf(error)}`;
     return { isAccepted: false, isRefused: false, key: "was not judged", reach };
+  }
+}
+
+/** Whether a directory can be written, also in words for the report; a drive that does not answer in time cannot. */
+async function lookAt(
+  directory: string,
+  signal: AbortSignal,
+): Promise<{ readonly isWritable: boolean; readonly words: string }> {
+  try {
+    const isWritable = await unlessAborted(canBeWritten(directory), signal);
+    return { isWritable, words: isWritable ? "can be written" : "cannot be written" };
+  } catch (error) {
+    return { isWritable: false, words: `cannot be written: ${messageOf(error)}` };
   }
 }
 

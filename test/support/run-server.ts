@@ -15,7 +15,7 @@ export interface Run {
  * message.
  *
  * @param options - `input` is all of its stdin, which stays open without it; `cwd` is an empty directory by default;
- *   `preload` is a module that Node runs first
+ *   `preload` is a module that Node runs first; `program` takes the place of the built server
  */
 export async function runServer({
   args = [],
@@ -23,16 +23,18 @@ export async function runServer({
   cwd,
   input,
   preload,
+  program = resolve("dist", "index.js"),
 }: {
   args?: readonly string[];
   env?: Readonly<Record<string, string>>;
   cwd?: string;
   input?: string;
   preload?: string;
+  program?: string;
 } = {}): Promise<Run> {
   await using directory = await temporaryDirectory();
   const node = preload === undefined ? [] : preloading(preload);
-  const transport = new StdioTransport(process.execPath, [...node, resolve("dist", "index.js"), ...args], {
+  const transport = new StdioTransport(process.execPath, [...node, program, ...args], {
     env,
     cwd: cwd ?? directory.path,
   });
