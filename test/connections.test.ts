@@ -76,7 +76,7 @@ describe("a proxy that closes the connection without an answer", () => {
     );
     await using server = await spawnQuickServer({
       api,
-      speed: 100,
+      speed: 20,
       env: { HTTP_PROXY: `http://${proxy.host}`, MINIMAX_RPM: "0" },
     });
 
@@ -121,7 +121,7 @@ test("a refused request followed by failed connections is not reported as if not
   });
   const peer = await listen(first);
   await using api = await startStandIn();
-  await using server = await spawnQuickServer({ api, speed: 50, env: { MINIMAX_API_HOST: `http://${peer.host}` } });
+  await using server = await spawnQuickServer({ api, speed: 20, env: { MINIMAX_API_HOST: `http://${peer.host}` } });
 
   const text = textOf(await server.generate({ prompt: "a cat" }));
 

@@ -21,7 +21,7 @@ describe("a download that fails is tried again, because it costs nothing", () =>
     ["a connection closed in the middle", linkBreaksOff("close")],
   ])("%s", async (_, fault) => {
     await using api = await startStandIn({ linkScript: [fault, fault] });
-    await using server = await startServer({ api, speed: 100 });
+    await using server = await startServer({ api, speed: 10 });
 
     const result = await server.generate(ONE_LINK);
 
@@ -34,7 +34,7 @@ describe("a download that fails is tried again, because it costs nothing", () =>
 
   test("silence in the middle", async () => {
     await using api = await startStandIn({ linkScript: [linkBreaksOff("silence")] });
-    await using server = await startServer({ api, speed: 100 });
+    await using server = await startServer({ api, speed: 10 });
 
     const result = await server.generate(ONE_LINK);
 
@@ -71,7 +71,7 @@ describe("a download that cannot work", () => {
       response.writeHead(302, { Location: request.url }).end();
     };
     await using api = await startStandIn({ linkScript: Array<typeof circle>(9).fill(circle) });
-    await using server = await startServer({ api, speed: 100 });
+    await using server = await startServer({ api, speed: 10 });
 
     const result = await server.generate(ONE_LINK);
 
@@ -81,7 +81,7 @@ describe("a download that cannot work", () => {
 
   test("however often it is tried is a failure of that image", async () => {
     await using api = await startStandIn({ linkScript: Array<ReturnType<typeof linkStatus>>(4).fill(linkStatus(503)) });
-    await using server = await startServer({ api, speed: 100 });
+    await using server = await startServer({ api, speed: 10 });
 
     const result = await server.generate(ONE_LINK);
 
@@ -92,7 +92,7 @@ describe("a download that cannot work", () => {
 
   test("to no image at all is an error that still carries the links", async () => {
     await using api = await startStandIn({ linkOtherwise: linkStatus(403) });
-    await using server = await startServer({ api, speed: 100 });
+    await using server = await startServer({ api, speed: 10 });
 
     const result = await server.generate({ ...ONE_LINK, n: 2 });
 
@@ -117,7 +117,7 @@ describe("a download that cannot work", () => {
     "because %s is no link of MiniMax's",
     async (link) => {
       await using api = await startStandIn({ script: [deliverLinks([link])] });
-      await using server = await startServer({ api, speed: 100 });
+      await using server = await startServer({ api, speed: 10 });
 
       const result = await server.generate(ONE_LINK);
 

@@ -48,7 +48,7 @@ const ways: readonly Way[] = [
 describe("a server in the middle of a call", () => {
   test.each(ways)("ends by %s: exit 0, silently, and no file", async (_, end) => {
     await using api = await startStandIn({ script: [fallSilent()] });
-    await using server = await spawnQuickServer({ api, speed: 100 });
+    await using server = await spawnServer({ api });
     await callUntil({ args: {}, message: /^generating/ }, { server, api });
 
     end(server);

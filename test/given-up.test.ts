@@ -237,7 +237,11 @@ describe("a call that its client gave up on", () => {
 
   test("is stopped while it waits to retry, and the same call is a new one", async () => {
     await using api = await startStandIn({ script: [refuse(1002)] });
-    await using server = await spawnQuickServer({ api, speed: 40, env: { MINIMAX_RPM: "0" } });
+    await using server = await spawnQuickServer({
+      api,
+      speed: 25,
+      env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000" },
+    });
     const first = begin(server);
     await waitFor("the wait", () => first.messages.some((message) => message.includes("Attempt 2 of 4")));
 
@@ -252,7 +256,7 @@ describe("a call that its client gave up on", () => {
   test("is not retried for nobody when its request is refused after all", async () => {
     const held = hold(status(503));
     await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 100 });
+    await using server = await spawnQuickServer({ api, speed: 10 });
     await giveUpAfterSending(server, api);
 
     held.release();
@@ -267,7 +271,7 @@ describe("a call that its client gave up on", () => {
   test("is retried for the call that joined it when its request is refused after all", async () => {
     const held = hold(status(503));
     await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 100 });
+    await using server = await spawnQuickServer({ api, speed: 10 });
     await giveUpAfterSending(server, api);
     const second = begin(server);
     await waitFor("progress", () => second.messages.length > 0);

@@ -89,7 +89,7 @@ describe("a proxy that does not let the request through is named without its pas
     await using proxy = await startConnectProxy({ refuseWith: 407 });
     await using server = await spawnQuickServer({
       api,
-      speed: 100,
+      speed: 20,
       env: { HTTP_PROXY: `http://anna:${PASSWORD}@${proxy.host}`, MINIMAX_RPM: "0" },
     });
 
@@ -110,7 +110,7 @@ describe("a proxy that does not let the request through is named without its pas
     const nowhere = await closedHost();
     await using server = await spawnQuickServer({
       api,
-      speed: 100,
+      speed: 20,
       env: { HTTP_PROXY: `http://anna:${PASSWORD}@${nowhere}`, MINIMAX_RPM: "0" },
     });
 

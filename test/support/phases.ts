@@ -28,7 +28,7 @@ export const PHASES: readonly Phase[] = [
     speed: 1,
     message: /^generating/,
   },
-  { name: "waiting to try again", api: { script: [refuse(1002)] }, args: {}, speed: 40, message: /Attempt 2 of 4 in/ },
+  { name: "waiting to try again", api: { script: [refuse(1002)] }, args: {}, speed: 20, message: /Attempt 2 of 4 in/ },
   {
     name: "downloading",
     api: { linkScript: [linkBreaksOff("silence")] },
