@@ -1,4 +1,6 @@
-import { readdir } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CallToolResult,
@@ -13,7 +15,10 @@ import { type Behaviour, hangUp, refuse, status, succeed } from "../stand-in/beh
 import type { LinkBehaviour } from "../stand-in/object-store.ts";
 import { linkServes } from "../stand-in/object-store.ts";
 import { type StandIn, startStandIn } from "../stand-in/server.ts";
+import { listening } from "./support/listening.ts";
+import { preloading } from "./support/run-server.ts";
 import { type SpawnedServer, spawnQuickServer, spawnServer, textOf } from "./support/server.ts";
+import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const TOOL = "minimax_image_generate";
@@ -235,6 +240,31 @@ describe("a call that its client gave up on", () => {
     expect(api.requests).toHaveLength(1);
   });
 
+  test("is stopped while it is connecting, and the same call is a new one", async () => {
+    await using api = await startStandIn();
+    let connections = 0;
+    let open = 0;
+    const silent = createServer((socket) => {
+      connections += 1;
+      open += 1;
+      socket.on("error", () => undefined).on("close", () => (open -= 1));
+      socket.resume();
+    });
+    await using peer = await listening(silent);
+    await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: `https://${peer.host}` } });
+    const first = begin(server);
+    await waitFor("the connection", () => connections === 1);
+
+    first.giveUp();
+    await expect(first.result).rejects.toThrow("timed out");
+    await waitFor("the closed connection", () => open === 0);
+
+    const second = begin(server);
+    await waitFor("a connection of its own", () => connections === 2);
+    second.cancel();
+    expect(await readdir(server.outputDir)).toEqual([]);
+  });
+
   test("is stopped while it waits to retry, and the same call is a new one", async () => {
     await using api = await startStandIn({ script: [refuse(1002)] });
     await using server = await spawnQuickServer({
@@ -370,6 +400,34 @@ describe("a call that its client gave up on", () => {
     expect([api.requests.length, api.downloads.length]).toEqual([1, 1]);
   });
 
+  test("while saving goes on to the end", async () => {
+    await using signs = await temporaryDirectory();
+    const sign = join(signs.path, "now");
+    const slowLink = `import fs from "node:fs/promises";
+      import { existsSync } from "node:fs";
+      import { syncBuiltinESMExports } from "node:module";
+      import { setTimeout as sleep } from "node:timers/promises";
+      const link = fs.link;
+      fs.link = async (from, to) => {
+        while (!existsSync(${JSON.stringify(sign)})) await sleep(5);
+        return link(from, to);
+      };
+      syncBuiltinESMExports();`;
+    await using api = await startStandIn();
+    await using server = await spawnServer({ api, entry: [...preloading(slowLink), resolve("dist", "index.js")] });
+    const first = begin(server, { ...CAT, n: 2 });
+    await waitFor("the saving", () => first.messages.some((message) => message.startsWith("saving")));
+    first.giveUp();
+    await expect(first.result).rejects.toThrow("timed out");
+    await server.client.ping();
+
+    await writeFile(sign, "");
+    await files(server, 2);
+
+    expect(warningsOf(await server.generate({ ...CAT, n: 2 }))).toEqual([fromEarlier]);
+    expect(api.requests).toHaveLength(1);
+  });
+
   test("is handed over with its images inline when they were asked for", async () => {
     const held = hold();
     await using api = await startStandIn({ script: [held.behaviour] });
@@ -387,7 +445,7 @@ describe("a call that its client gave up on", () => {
     expect(api.requests).toHaveLength(1);
   });
 
-  test("is known by what it asked for, not by the order of keys, spelled-out defaults or unknown parameters", async () => {
+  test("is known by what it asked for, not by the order of keys, spelled-out defaults, nulls or unknown parameters", async () => {
     const held = hold();
     await using api = await startStandIn({ script: [held.behaviour] });
     await using server = await spawnServer({ api });
@@ -404,6 +462,9 @@ describe("a call that its client gave up on", () => {
       prompt: "a cat",
       prompt_optimizer: false,
       return_images: false,
+      output_dir: null,
+      filename: null,
+      subject_reference: null,
     });
 
     expect(warningsOf(second)).toEqual([fromEarlier]);
