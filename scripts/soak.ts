@@ -33,8 +33,8 @@ const callSchema = z.object({
   id: z.union([z.string(), z.number()]),
   params: z.object({ arguments: z.object({ prompt: z.string() }) }),
 });
-const pictures = [2_000, 50_000, 300_000].map(bigJpeg);
-const picture = (): Buffer => pick(pictures.map((bytes) => [1, bytes]));
+const images = [2_000, 50_000, 300_000].map(bigJpeg);
+const image = (): Buffer => pick(images.map((bytes) => [1, bytes]));
 
 /** How many images a request for `n` of them pays for, when it pays for any. */
 type Paid = (n: number) => number;
@@ -42,7 +42,7 @@ type Paid = (n: number) => number;
 const requestFaults: readonly [number, fault.Behaviour, Paid?][] = [
   [60, fault.succeed(), (n) => n],
   [5, fault.succeed({ withheld: 1 }), (n) => n - 1],
-  [4, fault.deliver([picture(), "not base64!"]), () => 2],
+  [4, fault.deliver([image(), "not base64!"]), () => 2],
   [3, fault.hangUp()],
   [3, fault.breakOff({ after: '{"data":{"image_base64":["/9j/', then: "close" })],
   [1, fault.breakOff({ after: '{"data":', then: "silence" })],
@@ -57,13 +57,13 @@ const requestFaults: readonly [number, fault.Behaviour, Paid?][] = [
   [0.3, fault.refuse(2045)],
   [2, fault.refuse(1026)],
   [1, fault.refuse(1001)],
-  [2, (exchange) => fault.deliverWithError([picture()], { status: 500 })(exchange), () => 1],
-  [2, (exchange) => fault.deliverWithError([picture()], { statusCode: 1026 })(exchange), () => 1],
+  [2, (exchange) => fault.deliverWithError([image()], { status: 500 })(exchange), () => 1],
+  [2, (exchange) => fault.deliverWithError([image()], { statusCode: 1026 })(exchange), () => 1],
   [1, fault.countWithoutImages(2)],
   [1, fault.countWithoutImages(1, { status: 503 })],
   [1, fault.withholdBody(503)],
   [1, fault.deliver(Array<string>(20_000).fill(""))],
-  [1, (exchange) => fault.deliver(Array<Buffer>(40).fill(picture()))(exchange), () => 9],
+  [1, (exchange) => fault.deliver(Array<Buffer>(40).fill(image()))(exchange), () => 9],
 ];
 const linkFaults: readonly [number, link.LinkBehaviour][] = [
   [80, link.linkServes()],
@@ -122,7 +122,7 @@ const problems: string[] = [];
 
 await buildQuickServer();
 await using api = await startStandIn({
-  draw: () => Promise.resolve(picture()),
+  createImage: () => Promise.resolve(image()),
   otherwise: (exchange) => {
     const [behaviour, paid] = pick(requestFaults.map(([weight, ...rest]) => [weight, rest]));
     const { prompt, n } = requestSchema.parse(exchange.body);

@@ -37,7 +37,7 @@ const UNBUFFERED_BYTES = 16_000_000;
 const BUDGET_SPENT = new DeadlineExceededError(230_000);
 const CANCELLED = new Error("the client cancelled");
 const NOBODY_ABORTS = new AbortController().signal;
-const PICTURE = Buffer.from("as good as a picture, for whoever only carries it");
+const IMAGE = Buffer.from("as good as an image, for whoever only carries it");
 const REQUEST: GenerationRequest = {
   model: "image-01",
   prompt: "a cat",
@@ -124,7 +124,7 @@ async function bytesOf(
 
 describe("a request", () => {
   test("is one POST with the key and exactly the body that was asked for", async () => {
-    await using api = await startStandIn({ script: [deliver([PICTURE])] });
+    await using api = await startStandIn({ script: [deliver([IMAGE])] });
 
     await ask(api, { request: { seed: 0, prompt: "ein Käfer 🐞" } }).outcome;
 
@@ -138,19 +138,19 @@ describe("a request", () => {
     expect(api.requests[0]?.body).toEqual({ ...REQUEST, seed: 0, prompt: "ein Käfer 🐞" });
   });
 
-  test("that succeeds gives the pictures in MiniMax's order, with the id and the counts", async () => {
+  test("that succeeds gives the images in MiniMax's order, with the id and the counts", async () => {
     const second = Buffer.from("another one");
-    await using api = await startStandIn({ script: [deliver([PICTURE, second])] });
+    await using api = await startStandIn({ script: [deliver([IMAGE, second])] });
 
     const generation = await ask(api, { request: { n: 2 } }).outcome;
 
     expect(generation).toMatchObject({ metadata: { failed_count: "0", success_count: "2" } });
     expect(generation.id).toMatch(/^[0-9a-f]{32}$/);
-    expect(await Promise.all(generation.images.map((image) => bytesOf(image)))).toEqual([PICTURE, second]);
+    expect(await Promise.all(generation.images.map((image) => bytesOf(image)))).toEqual([IMAGE, second]);
   });
 
   test("says what is being done", async () => {
-    await using api = await startStandIn({ script: [deliver([PICTURE])] });
+    await using api = await startStandIn({ script: [deliver([IMAGE])] });
 
     const { outcome, activities } = ask(api, { request: { n: 3 } });
     await outcome;
@@ -172,7 +172,7 @@ describe("a request", () => {
 
 describe("a refusal", () => {
   test("a refusal that says that nothing was generated is waited out, said, and the request is retried", async () => {
-    await using api = await startStandIn({ script: [refuse(1002), deliver([PICTURE])] });
+    await using api = await startStandIn({ script: [refuse(1002), deliver([IMAGE])] });
     const clock = instantClock({ unixMs: UNIX_MS });
 
     const { outcome, activities } = ask(api, { clock });
@@ -199,7 +199,7 @@ describe("a refusal", () => {
     ["more seconds than there are", "9".repeat(400), 500],
   ])("a Retry-After of %s is waited for that long, with jitter on top", async (_form, header, expected) => {
     await using api = await startStandIn({
-      script: [status(503, { headers: { "Retry-After": header } }), deliver([PICTURE])],
+      script: [status(503, { headers: { "Retry-After": header } }), deliver([IMAGE])],
     });
     const clock = instantClock({ unixMs: UNIX_MS });
 
@@ -252,7 +252,7 @@ describe("a refusal", () => {
 });
 
 describe("where nothing listens", () => {
-  test("no request is sent, and connecting is tried again", async () => {
+  test("no request is sent, and connecting is retried", async () => {
     const clock = instantClock();
     const url = `http://${await closedHost()}`;
 
@@ -435,7 +435,7 @@ describe("the queue", () => {
   });
 
   test("a request that is retried queues anew, behind those that came meanwhile", async () => {
-    await using api = await startStandIn({ script: [refuse(1000), deliver([PICTURE])] });
+    await using api = await startStandIn({ script: [refuse(1000), deliver([IMAGE])] });
     const clock = instantClock();
     const limiter = new RateLimiter(clock, 1, WINDOW_MS);
     const sent: number[] = [];
@@ -471,7 +471,7 @@ describe("the trace id", () => {
 
   test("stands in for an id that the body does not have", async () => {
     const body = JSON.stringify({
-      data: { image_base64: [PICTURE.toString("base64")] },
+      data: { image_base64: [IMAGE.toString("base64")] },
       base_resp: { status_code: 0 },
     });
     await using api = await startStandIn({
@@ -504,7 +504,7 @@ describe("the key", () => {
   });
 });
 
-describe("a picture", () => {
+describe("an image", () => {
   test("that came with the answer is read without another request", async () => {
     const chunks = [Uint8Array.of(1, 2), Uint8Array.of(3)];
 
@@ -515,7 +515,7 @@ describe("a picture", () => {
     await using api = await startStandIn({ script: [succeed()] });
     const { images } = await ask(api, { request: { response_format: "url" } }).outcome;
 
-    expect(await bytesOf(images[0])).toEqual(api.pictures[0]);
+    expect(await bytesOf(images[0])).toEqual(api.deliveredImages[0]);
 
     expect(api.downloads).toHaveLength(1);
     expect(api.downloads[0]?.headers.authorization).toBeUndefined();
@@ -613,7 +613,7 @@ test.each([
   await waitFor("the closed connection", () => web.openExchanges() === 0);
 });
 
-test("a link that holds credentials is not tried again, and neither they nor its signed part are shown", async () => {
+test("a link that holds credentials is not retried, and neither they nor its signed part are shown", async () => {
   const error = await failureOf(bytesOf({ link: "http://user:password@127.0.0.1:9/a?Signature=signed" }));
 
   expect(error).toBeInstanceOf(ImageError);
@@ -622,7 +622,7 @@ test("a link that holds credentials is not tried again, and neither they nor its
 });
 
 test("a link to this machine from a host elsewhere is not asked for", async () => {
-  await using web = await startWebServer((_, response) => response.end(PICTURE));
+  await using web = await startWebServer((_, response) => response.end(IMAGE));
   const client = clientFor("https://api.minimax.io", systemClock);
 
   const error = await failureOf(client.readImage({ link: web.url }, NOBODY_ABORTS).next());
@@ -635,31 +635,31 @@ describe("a redirect of a download", () => {
   test("may be relative, and is followed without the key", async () => {
     await using web = await startWebServer((request, response) => {
       if (request.url === "/a/b.jpeg?x=1") response.writeHead(302, { Location: "../c.jpeg?y=2" }).end();
-      else response.end(PICTURE);
+      else response.end(IMAGE);
     });
 
-    expect(await bytesOf({ link: `${web.url}/a/b.jpeg?x=1` })).toEqual(PICTURE);
+    expect(await bytesOf({ link: `${web.url}/a/b.jpeg?x=1` })).toEqual(IMAGE);
 
     expect(web.requests.map(({ url }) => url)).toEqual(["/a/b.jpeg?x=1", "/c.jpeg?y=2"]);
     expect(web.requests.filter(({ headers }) => headers.authorization !== undefined)).toEqual([]);
   });
 
   test("may lead to another host", async () => {
-    await using store = await startWebServer((_, response) => response.end(PICTURE));
+    await using store = await startWebServer((_, response) => response.end(IMAGE));
     await using web = await startWebServer((_, response) =>
       response.writeHead(307, { Location: `${store.url}/x` }).end(),
     );
 
-    expect(await bytesOf({ link: web.url })).toEqual(PICTURE);
+    expect(await bytesOf({ link: web.url })).toEqual(IMAGE);
   });
 
   test.each([300, 301, 302, 303, 307, 308, 399])("is followed with HTTP %i", async (code) => {
     await using web = await startWebServer((request, response) => {
       if (request.url === "/") response.writeHead(code, { Location: "/next" }).end();
-      else response.end(PICTURE);
+      else response.end(IMAGE);
     });
 
-    expect(await bytesOf({ link: web.url })).toEqual(PICTURE);
+    expect(await bytesOf({ link: web.url })).toEqual(IMAGE);
   });
 
   test("is none with HTTP 400, even when that names a place", async () => {
@@ -672,11 +672,11 @@ describe("a redirect of a download", () => {
   test("is followed three times, and not a fourth time", async () => {
     await using web = await startWebServer((request, response) => {
       const left = Number(request.url?.slice(1));
-      if (left === 0) response.end(PICTURE);
+      if (left === 0) response.end(IMAGE);
       else response.writeHead(301, { Location: `/${left - 1}` }).end();
     });
 
-    expect(await bytesOf({ link: `${web.url}/3` })).toEqual(PICTURE);
+    expect(await bytesOf({ link: `${web.url}/3` })).toEqual(IMAGE);
     const error = await failureOf(bytesOf({ link: `${web.url}/4` }));
 
     expect(error.message).toBe("The image could not be downloaded: more than 3 redirects.");
@@ -699,7 +699,7 @@ describe.each<readonly [string, unknown]>([
   ["ended by the used up budget", BUDGET_SPENT],
 ])("a download that is %s ends with the reason", (_how, reason) => {
   test("before it begins, and then nothing is asked for", async () => {
-    await using web = await startWebServer((_, response) => response.end(PICTURE));
+    await using web = await startWebServer((_, response) => response.end(IMAGE));
 
     await expect(bytesOf({ link: web.url }, systemClock, AbortSignal.abort(reason))).rejects.toBe(reason);
 
@@ -728,7 +728,7 @@ describe.each<readonly [string, unknown]>([
     await waitFor("the closed connection", () => web.openExchanges() === 0);
   });
 
-  test("in the middle of the picture, and its connection is closed", async () => {
+  test("in the middle of the image, and its connection is closed", async () => {
     await using web = await startWebServer((_, response) => response.write("half of i"));
     const controller = new AbortController();
     const reader = clientFor(web.url, systemClock).readImage({ link: web.url }, controller.signal);
@@ -743,7 +743,7 @@ describe.each<readonly [string, unknown]>([
 });
 
 test.each<readonly [string, RequestListener]>([
-  ["is whole", (_, response) => response.end(PICTURE)],
+  ["is whole", (_, response) => response.end(IMAGE)],
   ["is refused", (_, response) => response.writeHead(403).end()],
   ["breaks off", (_, response) => response.destroy()],
 ])("nobody watches over a download any more once it %s", async (_how, listener) => {

@@ -147,7 +147,7 @@ export const PROGRESS_INTERVAL_MS = 5_000;
  */
 export const ERROR_BODY_WAIT_MS = 3_000;
 
-/** A download that delivers nothing for this long is given up and tried again, in milliseconds. */
+/** A download that delivers nothing for this long is given up and retried, in milliseconds. */
 export const DOWNLOAD_STALL_MS = 20_000;
 
 /** Most redirects followed for one download. */

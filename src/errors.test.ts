@@ -19,7 +19,7 @@ import {
 const CODES = [
   1000, 1001, 1002, 1004, 1008, 1024, 1026, 1027, 1033, 1039, 1041, 1042, 2013, 2038, 2045, 2049, 2056, 2061,
 ] as const;
-const NEVER_REPEATED = [1001, 1004, 1008, 1026, 1027, 1042, 2013, 2038, 2049, 2056, 2061] as const;
+const NEVER_RETRIED = [1001, 1004, 1008, 1026, 1027, 1042, 2013, 2038, 2049, 2056, 2061] as const;
 const HOST = "api.minimax.io";
 
 describe("every error of this server", () => {
@@ -72,7 +72,7 @@ describe("MiniMaxApiError", () => {
     expect(recovery).toMatch(/MINIMAX_API_HOST=global.*MINIMAX_API_HOST=cn/);
   });
 
-  test.each(NEVER_REPEATED)("code %i is never repeated, whatever the HTTP answer asked for", (code) => {
+  test.each(NEVER_RETRIED)("code %i is never retried, whatever the HTTP answer asked for", (code) => {
     const { retryAfterMs } = new MiniMaxApiError(code, "", { retryAfterMs: 1000, transient: true }).details;
 
     expect(retryAfterMs).toBeUndefined();
@@ -84,7 +84,7 @@ describe("MiniMaxApiError", () => {
     expect(new MiniMaxApiError(1002, "", { retryAfterMs: 7000 }).details.retryAfterMs).toBe(60_000);
   });
 
-  test("an unknown code is repeated only when its HTTP status allows it", () => {
+  test("an unknown code is retried only when its HTTP status allows it", () => {
     expect(new MiniMaxApiError(9999, "", {}).details.retryAfterMs).toBeUndefined();
     expect(new MiniMaxApiError(9999, "", { retryAfterMs: 5000 }).details.retryAfterMs).toBeUndefined();
     expect(new MiniMaxApiError(9999, "", { transient: true }).details.retryAfterMs).toBe(0);
@@ -105,12 +105,12 @@ describe("MiniMaxApiError", () => {
 });
 
 describe("HttpError", () => {
-  test.each([408, 429, 500, 502, 503])("HTTP %i may be repeated, not before Retry-After", (status) => {
+  test.each([408, 429, 500, 502, 503])("HTTP %i may be retried, not before Retry-After", (status) => {
     expect(new HttpError(status, { host: HOST }).details.retryAfterMs).toBe(0);
     expect(new HttpError(status, { host: HOST, retryAfterMs: 3000 }).details.retryAfterMs).toBe(3000);
   });
 
-  test.each([301, 400, 401, 403, 404, 413, 422])("HTTP %i is not repeated", (status) => {
+  test.each([301, 400, 401, 403, 404, 413, 422])("HTTP %i is not retried", (status) => {
     expect(new HttpError(status, { host: HOST, retryAfterMs: 3000 }).details.retryAfterMs).toBeUndefined();
   });
 
@@ -142,7 +142,7 @@ describe("what can be done about an HTTP error", () => {
 });
 
 describe("what the person is told about money", () => {
-  test("a request that was not sent cost nothing and may be repeated", () => {
+  test("a request that was not sent cost nothing and may be retried", () => {
     const { message, details } = new ConnectionError(HOST, "ECONNREFUSED");
 
     expect(message).toBe("Could not connect to api.minimax.io (ECONNREFUSED).");
@@ -150,7 +150,7 @@ describe("what the person is told about money", () => {
     expect(details.retryAfterMs).toBe(0);
   });
 
-  test("a request whose answer never came may have been billed and is not repeated", () => {
+  test("a request whose answer never came may have been billed and is not retried", () => {
     const { message, details } = new UnknownOutcomeError("the connection broke", {
       code: 1001,
       traceId: "trace-1",
@@ -221,7 +221,7 @@ describe("RetriesExhaustedError", () => {
     );
   });
 
-  test("keeps code, hint, trace and cause, and is not repeated itself", () => {
+  test("keeps code, hint, trace and cause, and is not retried itself", () => {
     const error = new RetriesExhaustedError(refusal, 4);
 
     expect(error.details).toMatchObject({ code: 1002, traceId: "trace-1", recovery: refusal.details.recovery });

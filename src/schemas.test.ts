@@ -39,7 +39,7 @@ describe("the tool's input", () => {
       response_format: "url",
       prompt_optimizer: true,
       subject_reference: [REFERENCE],
-      output_dir: "pictures",
+      output_dir: "images",
       filename: "hero",
       model: "image-01",
       aigc_watermark: false,
@@ -51,10 +51,10 @@ describe("the tool's input", () => {
 
   test("an exact size and a style are kept as well", () => {
     const size = { width: 1024, height: 768 };
-    const drawn = { model: "image-01-live", style: { style_type: "水彩", style_weight: 0.5 } };
+    const generated = { model: "image-01-live", style: { style_type: "水彩", style_weight: 0.5 } };
 
     expect(accepted(size)).toMatchObject(size);
-    expect(accepted(drawn)).toMatchObject(drawn);
+    expect(accepted(generated)).toMatchObject(generated);
   });
 
   test("unknown keys are kept, so that they can be named", () => {
@@ -202,9 +202,9 @@ describe("subject_reference", () => {
     ["a link alone", ["https://example.com"], "subject_reference.0", "expected an object"],
     ["another type", [{ ...REFERENCE, type: "style" }], "subject_reference.0.type", '"character"'],
     ["no type", [{ image_file: "https://example.com" }], "subject_reference.0.type", '"character"'],
-    ["no picture", [{ type: "character" }], "subject_reference.0.image_file", "expected an https:// URL"],
+    ["no image", [{ type: "character" }], "subject_reference.0.image_file", "expected an https:// URL"],
     [
-      "an empty picture",
+      "an empty image",
       [REFERENCE, { ...REFERENCE, image_file: "" }],
       "subject_reference.1.image_file",
       "expected an https:// URL",
@@ -313,7 +313,7 @@ describe("filename", () => {
     ["half a character", "he\ud800ro"],
     ["a Windows device", "con"],
     ["a Windows device in other case", "NUL"],
-    ["a Windows device with an ending", "aux.jpeg"],
+    ["a Windows device with an extension", "aux.jpeg"],
     ["a numbered Windows device", "Com1"],
     ["a numbered Windows device with a small digit", "lpt²"],
     ["61 letters", "x".repeat(61)],
@@ -344,14 +344,14 @@ describe("model", () => {
     expect(message).toContain('"image-01-live"');
   });
 
-  test("image-01-live does not draw 21:9", () => {
+  test("image-01-live does not take 21:9", () => {
     expect(refusalOf({ prompt: PROMPT, model: "image-01-live", aspect_ratio: "21:9" })).toEqual({
       message: "21:9 is not allowed with image-01-live",
       path: "aspect_ratio",
     });
   });
 
-  test.each(["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16"])("image-01-live draws %s", (aspect_ratio) => {
+  test.each(["1:1", "16:9", "4:3", "3:2", "2:3", "3:4", "9:16"])("image-01-live takes %s", (aspect_ratio) => {
     expect(accepted({ model: "image-01-live", aspect_ratio }).aspect_ratio).toBe(aspect_ratio);
   });
 });
@@ -444,7 +444,7 @@ describe("the tool's output", () => {
 
   test.each([
     ["a count that is no string", { metadata: { failed_count: 0, success_count: 1 } }],
-    ["a picture of no size", { images: [{ ...image, width: 0, height: 1 }] }],
+    ["an image of no size", { images: [{ ...image, width: 0, height: 1 }] }],
     ["a kind of file that is never saved", { images: [{ ...image, width: 1, height: 1, mime_type: "image/gif" }] }],
     ["a failure counted from 0", { failures: [{ index: -1, error: "It failed." }] }],
   ])("does not admit %s", (_case, part) => {

@@ -24,10 +24,10 @@ import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
 const SECRET = "sk-api-do-not-show";
 const UNEXPECTED = "Something unexpected went wrong inside this server; its log (stderr) has the details.";
 const TIMING: Timing = { clock: systemClock, random: () => 0.5, policy: DEFAULT_POLICY };
-const PICTURE = bigJpeg(2000);
+const IMAGE = bigJpeg(2000);
 const MADE: GenerationResult = {
   id: "1",
-  images: [{ index: 0, chunks: [PICTURE] }],
+  images: [{ index: 0, chunks: [IMAGE] }],
   metadata: { failed_count: "0", success_count: "1" },
   warnings: [],
 };
@@ -87,7 +87,7 @@ async function connect(
   };
 }
 
-async function drawA(client: Client, options: Parameters<Client["callTool"]>[2] = {}): Promise<CallToolResult> {
+async function generateOne(client: Client, options: Parameters<Client["callTool"]>[2] = {}): Promise<CallToolResult> {
   const call = { name: TOOL_NAME, arguments: { prompt: "a cat" } };
   return CallToolResultSchema.parse(await client.callTool(call, CallToolResultSchema, options));
 }
@@ -101,7 +101,7 @@ describe("an error that nobody has thought of", () => {
   ])("(%s) is one fixed sentence for the client and one line in the log", async (_kind, thrown, line) => {
     await using server = await connect(() => rejectWith(thrown));
 
-    const result = await drawA(server.client);
+    const result = await generateOne(server.client);
 
     expect(result).toEqual({ content: [{ type: "text", text: UNEXPECTED }], isError: true });
     expect(server.logged).toHaveLength(1);
@@ -112,7 +112,7 @@ describe("an error that nobody has thought of", () => {
   test("is one line in the log even when it says very much", async () => {
     await using server = await connect(() => rejectWith(new Error("a\r\n".repeat(10_000))));
 
-    await drawA(server.client);
+    await generateOne(server.client);
 
     expect(server.logged.map((line) => line.length < 400 && !/[\r\n]/.test(line))).toEqual([true]);
   });
@@ -124,9 +124,9 @@ describe("an error that nobody has thought of", () => {
       isFirst = false;
       return rejectWith(new Error("once"));
     });
-    await drawA(server.client);
+    await generateOne(server.client);
 
-    const result = await drawA(server.client);
+    const result = await generateOne(server.client);
 
     expect(result.structuredContent).toMatchObject({ saved_count: 1 });
   });
@@ -148,7 +148,7 @@ describe("an error that nobody has thought of", () => {
   test("is not logged when the client has cancelled", async () => {
     await using server = await connect(untilAborted);
     const controller = new AbortController();
-    const calling = drawA(server.client, { signal: controller.signal });
+    const calling = generateOne(server.client, { signal: controller.signal });
     calling.catch(() => undefined);
     await waitFor("the call", () => server.miniMax.calls === 1);
 
@@ -162,7 +162,7 @@ describe("an error that nobody has thought of", () => {
 });
 
 describe("progress", () => {
-  test("that cannot be sent is harmless: the picture is saved, and nothing is logged", async () => {
+  test("that cannot be sent is harmless: the image is saved, and nothing is logged", async () => {
     let refused = 0;
     await using server = await connect(
       () => Promise.resolve(MADE),
@@ -176,7 +176,7 @@ describe("progress", () => {
       },
     );
 
-    const result = await drawA(server.client, { onprogress: () => undefined });
+    const result = await generateOne(server.client, { onprogress: () => undefined });
 
     expect(result.structuredContent).toMatchObject({ saved_count: 1 });
     expect(refused).toBeGreaterThan(0);
@@ -196,10 +196,10 @@ describe("progress", () => {
       },
     );
 
-    await drawA(server.client);
+    await generateOne(server.client);
     expect(methods).toEqual([]);
 
-    await drawA(server.client, { onprogress: () => undefined });
+    await generateOne(server.client, { onprogress: () => undefined });
     expect(methods).toContain("notifications/progress");
   });
 });
@@ -216,7 +216,7 @@ describe("a server settles", () => {
   test("when the last of its calls has ended, however they end", async () => {
     const ends: ((generation: Promise<GenerationResult>) => void)[] = [];
     await using server = await connect(() => new Promise((resolve) => ends.push(resolve)));
-    const calls = [drawA(server.client), drawA(server.client)];
+    const calls = [generateOne(server.client), generateOne(server.client)];
     await waitFor("the calls", () => ends.length === 2);
     let hasSettled = false;
     const settling = server.settled().then(() => {
@@ -236,7 +236,7 @@ describe("a server settles", () => {
 
   test("when its client has gone, because that ends every call", async () => {
     await using server = await connect(untilAborted);
-    const calling = drawA(server.client);
+    const calling = generateOne(server.client);
     calling.catch(() => undefined);
     await waitFor("the call", () => server.miniMax.calls === 1);
 
@@ -267,7 +267,7 @@ describe("the tool", () => {
 
 describe("a result", () => {
   test("says in text what it says in structure", async () => {
-    await using api = await startStandIn({ script: [deliver([PICTURE, PICTURE])] });
+    await using api = await startStandIn({ script: [deliver([IMAGE, IMAGE])] });
     await using server = await startServer({ api });
 
     const result = await server.generate({ prompt: "a cat", n: 2, seed: 0 });
@@ -285,7 +285,7 @@ describe("a result", () => {
   });
 
   test("without an id, a seed, links, failures or warnings has no word about them", async () => {
-    const body = { data: { image_base64: [PICTURE.toString("base64")] }, base_resp: { status_code: 0 } };
+    const body = { data: { image_base64: [IMAGE.toString("base64")] }, base_resp: { status_code: 0 } };
     await using api = await startStandIn({ script: [answer(JSON.stringify(body))] });
     await using server = await startServer({ api });
 
@@ -298,7 +298,7 @@ describe("a result", () => {
   });
 
   test("names the image that could not be saved, and why", async () => {
-    await using api = await startStandIn({ script: [deliver(["%%%", PICTURE])] });
+    await using api = await startStandIn({ script: [deliver(["%%%", IMAGE])] });
     await using server = await startServer({ api });
 
     const result = await server.generate({ prompt: "a cat", n: 2 });
@@ -311,7 +311,7 @@ describe("a result", () => {
   });
 
   test("gives the links, and says when they expire", async () => {
-    await using api = await startStandIn({ script: [succeed()], draw: () => Promise.resolve(PICTURE) });
+    await using api = await startStandIn({ script: [succeed()], createImage: () => Promise.resolve(IMAGE) });
     await using server = await startServer({ api, speed: 1 });
 
     const result = await server.generate({ prompt: "a cat", response_format: "url" });
@@ -324,7 +324,7 @@ describe("a result", () => {
   test("says how many images MiniMax withheld", async () => {
     await using api = await startStandIn({
       script: [succeed({ withheld: 2 })],
-      draw: () => Promise.resolve(PICTURE),
+      createImage: () => Promise.resolve(IMAGE),
     });
     await using server = await startServer({ api });
 
@@ -336,7 +336,7 @@ describe("a result", () => {
   });
 
   test("names the parameters the tool does not have, ten of them at most and none in full length", async () => {
-    await using api = await startStandIn({ script: [deliver([PICTURE]), deliver([PICTURE]), deliver([PICTURE])] });
+    await using api = await startStandIn({ script: [deliver([IMAGE]), deliver([IMAGE]), deliver([IMAGE])] });
     await using server = await startServer({ api });
     const warningsFor = async (keys: readonly string[]): Promise<string[] | undefined> => {
       const unknown = Object.fromEntries(keys.map((key) => [key, true]));
@@ -371,7 +371,7 @@ describe("a result", () => {
   test("of which no link could be fetched is an error that still carries the links", async () => {
     await using api = await startStandIn({
       linkScript: [linkStatus(403)],
-      draw: () => Promise.resolve(PICTURE),
+      createImage: () => Promise.resolve(IMAGE),
     });
     await using server = await startServer({ api, speed: 1 });
 

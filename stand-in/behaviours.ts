@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeId, sendErrorEnvelope, sendJson, sendRefusal, sendTooLarge } from "./answers.ts";
+import type { ImageDescription } from "./image.ts";
 import type { ObjectStore } from "./object-store.ts";
-import type { PictureDescription } from "./picture.ts";
 import { readGenerationRequest } from "./request.ts";
 
 const SEEDS = 4_294_967_296;
@@ -13,9 +13,9 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly body: unknown;
   readonly generationMs: number;
-  readonly draw: (description: PictureDescription) => Promise<Buffer>;
+  readonly createImage: (description: ImageDescription) => Promise<Buffer>;
   readonly store: ObjectStore;
-  readonly pictures: Buffer[];
+  readonly deliveredImages: Buffer[];
 }
 
 /** What the stand-in does with one generation request. */
@@ -23,25 +23,25 @@ export type Behaviour = (exchange: Exchange) => Promise<void> | void;
 
 /** Does what was asked, and withholds some of the images when told to, as the safety filter does. */
 export function succeed({ withheld = 0 }: { withheld?: number } = {}): Behaviour {
-  return async ({ response, body, generationMs, draw, store, pictures }) => {
+  return async ({ response, body, generationMs, createImage, store, deliveredImages }) => {
     const accepted = readGenerationRequest(body);
     if ("refusal" in accepted) {
       sendRefusal(response, 2013, accepted.refusal);
       return;
     }
     const { prompt, seed, n, width, height, responseFormat } = accepted;
-    const drawn = await Promise.all(
+    const generated = await Promise.all(
       Array.from({ length: Math.max(0, n - withheld) }, (_, index) =>
-        draw({ prompt, seed: seed ?? Math.floor(Math.random() * SEEDS), index, width, height }),
+        createImage({ prompt, seed: seed ?? Math.floor(Math.random() * SEEDS), index, width, height }),
       ),
     );
     await sleep(generationMs);
-    pictures.push(...drawn);
+    deliveredImages.push(...generated);
     const images =
       responseFormat === "url"
-        ? { image_urls: drawn.map((picture) => store.add(picture)) }
-        : { image_base64: drawn.map((picture) => picture.toString("base64")) };
-    sendJson(response, successBody(drawn.length === 0 ? {} : images, drawn.length, n - drawn.length));
+        ? { image_urls: generated.map((picture) => store.add(picture)) }
+        : { image_base64: generated.map((picture) => picture.toString("base64")) };
+    sendJson(response, successBody(generated.length === 0 ? {} : images, generated.length, n - generated.length));
   };
 }
 
@@ -76,8 +76,8 @@ export function deliverWithError(
   images: readonly Buffer[],
   { status: code = 200, statusCode = 0 }: { status?: number; statusCode?: number },
 ): Behaviour {
-  return ({ response, pictures }) => {
-    pictures.push(...images);
+  return ({ response, deliveredImages }) => {
+    deliveredImages.push(...images);
     const body = {
       data: { image_base64: images.map((image) => image.toString("base64")) },
       metadata: { success_count: String(images.length), failed_count: "0" },
@@ -121,8 +121,8 @@ export function status(
 
 /** Delivers these as base64, whatever was asked for; a string is delivered as it is. */
 export function deliver(images: readonly (Buffer | string)[]): Behaviour {
-  return ({ response, pictures }) => {
-    pictures.push(...images.filter((image) => typeof image !== "string"));
+  return ({ response, deliveredImages }) => {
+    deliveredImages.push(...images.filter((image) => typeof image !== "string"));
     sendJson(response, successBody({ image_base64: images.map((image) => image.toString("base64")) }, images.length));
   };
 }

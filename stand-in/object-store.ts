@@ -6,15 +6,15 @@ import type { RecordedRequest } from "./recorded-request.ts";
 const FOLDER = "/image_inference_output%2Ftalkie%2Fprod%2Fimg%2F";
 const LINK_LIFE_SECONDS = 24 * 60 * 60;
 
-/** What the store does with one GET of a picture it has. */
+/** What the store does with one GET of a image it has. */
 export type LinkBehaviour = (exchange: {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly picture: Buffer;
+  readonly image: Buffer;
 }) => void;
 
 /**
- * Keeps pictures behind signed links, like the object storage that MiniMax's links lead to: one path segment with
+ * Keeps images behind signed links, like the object storage that MiniMax's links lead to: one path segment with
  * encoded slashes, valid only to the letter, without a key.
  */
 export class ObjectStore {
@@ -36,14 +36,14 @@ export class ObjectStore {
     return path?.startsWith(FOLDER) ?? false;
   }
 
-  /** Stores a picture and returns its link. */
-  add(picture: Buffer): string {
+  /** Stores a image and returns its link. */
+  add(image: Buffer): string {
     const name = randomUUID();
     const expires = Math.floor(Date.now() / 1000) + LINK_LIFE_SECONDS;
     const day = new Date().toISOString().slice(0, 10);
     const signature = encodeURIComponent(createHash("sha1").update(name).digest("base64"));
     const url = `${FOLDER}${day}%2F${name}_aigc.jpeg?Expires=${expires}&OSSAccessKeyId=LTAIstandin&Signature=${signature}`;
-    this.#objects.set(url, picture);
+    this.#objects.set(url, image);
     return `${this.origin}${url}`;
   }
 
@@ -52,10 +52,10 @@ export class ObjectStore {
     const { method, url = "", headers } = request;
     const behaviour = this.script[this.downloads.length] ?? this.otherwise;
     this.downloads.push({ method, url, headers, body: undefined });
-    const picture = this.#objects.get(url);
+    const image = this.#objects.get(url);
     if (headers.authorization !== undefined) sendXml(response, 400, "InvalidArgument");
-    else if (picture === undefined) sendXml(response, 403, "SignatureDoesNotMatch");
-    else behaviour({ request, response, picture });
+    else if (image === undefined) sendXml(response, 403, "SignatureDoesNotMatch");
+    else behaviour({ request, response, image });
   }
 }
 
@@ -65,10 +65,10 @@ function sendXml(response: ServerResponse, status: number, code: string): void {
     .end(`<?xml version="1.0"?><Error><Code>${code}</Code></Error>`);
 }
 
-/** Delivers the picture. */
+/** Delivers the image. */
 export function linkServes(): LinkBehaviour {
-  return ({ response, picture }) => {
-    response.writeHead(200, { "Content-Type": "image/jpeg", "Content-Length": picture.length }).end(picture);
+  return ({ response, image }) => {
+    response.writeHead(200, { "Content-Type": "image/jpeg", "Content-Length": image.length }).end(image);
   };
 }
 
@@ -79,21 +79,21 @@ export function linkStatus(code: number): LinkBehaviour {
   };
 }
 
-/** Sends half of the picture, and then either closes the connection or falls silent. */
+/** Sends half of the image, and then either closes the connection or falls silent. */
 export function linkBreaksOff(then: "close" | "silence"): LinkBehaviour {
-  return ({ request, response, picture }) => {
-    response.writeHead(200, { "Content-Type": "image/jpeg", "Content-Length": picture.length });
-    response.write(picture.subarray(0, picture.length / 2), () => {
+  return ({ request, response, image }) => {
+    response.writeHead(200, { "Content-Type": "image/jpeg", "Content-Length": image.length });
+    response.write(image.subarray(0, image.length / 2), () => {
       if (then === "close") request.socket.destroy();
     });
   };
 }
 
-/** Sends the first bytes of the picture and ends as if they were all: without a length nobody can tell. */
+/** Sends the first bytes of the image and ends as if they were all: without a length nobody can tell. */
 export function linkEndsEarly(bytes: number): LinkBehaviour {
-  return ({ response, picture }) => {
+  return ({ response, image }) => {
     response.writeHead(200, { "Content-Type": "image/jpeg" });
-    response.write(picture.subarray(0, bytes));
+    response.write(image.subarray(0, bytes));
     response.end();
   };
 }

@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { text } from "node:stream/consumers";
 import { sendRefusal, sendUnknownModel } from "./answers.ts";
 import { type Behaviour, type Exchange, succeed } from "./behaviours.ts";
+import { renderImage } from "./image.ts";
 import { type LinkBehaviour, linkServes, ObjectStore } from "./object-store.ts";
-import { drawPicture } from "./picture.ts";
 import type { RecordedRequest } from "./recorded-request.ts";
 import { unknownModelOf } from "./request.ts";
 
@@ -25,13 +25,13 @@ export interface StandInOptions {
   readonly linkOtherwise?: LinkBehaviour;
   /** What it does with the first requests for links. */
   readonly linkScript?: readonly LinkBehaviour[];
-  /** How long it draws, in milliseconds. */
+  /** how long it generates, in milliseconds. */
   readonly generationMs?: number;
   /** Requests it takes in any minute before it answers 1002. */
   readonly requestsPerMinute?: number;
   /** How long that minute is, in milliseconds, for servers whose clock runs faster. */
   readonly minuteMs?: number;
-  readonly draw?: Exchange["draw"];
+  readonly createImage?: Exchange["createImage"];
 }
 
 /** A running stand-in for the MiniMax API. */
@@ -46,8 +46,8 @@ export interface StandIn extends AsyncDisposable {
   readonly downloads: readonly RecordedRequest[];
   /** How many requests are neither answered nor closed. */
   readonly openExchanges: () => number;
-  /** Every picture that was delivered or linked, in order. */
-  readonly pictures: readonly Buffer[];
+  /** Every image that was delivered or linked, in order. */
+  readonly deliveredImages: readonly Buffer[];
 }
 
 /** The key that the stand-in accepts unless told otherwise. */
@@ -64,10 +64,10 @@ export async function startStandIn({
   generationMs = 0,
   requestsPerMinute = Infinity,
   minuteMs = 60_000,
-  draw = drawPicture,
+  createImage = renderImage,
 }: StandInOptions = {}): Promise<StandIn> {
   const requests: RecordedRequest[] = [];
-  const pictures: Buffer[] = [];
+  const deliveredImages: Buffer[] = [];
   const planned = [...script];
   const arrivals: number[] = [];
   const store = new ObjectStore(linkScript, linkOtherwise);
@@ -96,7 +96,7 @@ export async function startStandIn({
     }
     arrivals.push(now);
     const behaviour = planned.shift() ?? otherwise;
-    await behaviour({ request, response, body, generationMs, draw, store, pictures });
+    await behaviour({ request, response, body, generationMs, createImage, store, deliveredImages });
   }
 
   let openExchanges = 0;
@@ -125,7 +125,7 @@ export async function startStandIn({
     downloads: store.downloads,
     plan: (...behaviours) => planned.push(...behaviours),
     openExchanges: () => openExchanges,
-    pictures,
+    deliveredImages,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();

@@ -61,7 +61,7 @@ describe("without a key and without leaving a file,", () => {
     ["alone", ["sk-api-SECRET1"], "Unknown argument."],
     ["after --check", ["--check", "sk-api-SECRET1"], "Unknown argument."],
     ["after --", ["--", "sk-api-SECRET1"], "Unknown argument."],
-  ])("a value %s is not repeated on stderr", async (_, args, words) => {
+  ])("a value %s is not shown on stderr", async (_, args, words) => {
     await using directory = await temporaryDirectory();
 
     const { code, stdout, stderr } = await runIn(directory.path, args);
@@ -79,7 +79,7 @@ describe("without a key and without leaving a file,", () => {
 
     expect(code).toBe(1);
     expect(stderr).toContain("MINIMAX_API_KEY is required");
-    expect(api.pictures).toHaveLength(0);
+    expect(api.deliveredImages).toHaveLength(0);
     expect(await readdir(directory.path)).toEqual([]);
   });
 });
@@ -103,7 +103,7 @@ describe("--check", () => {
     expect(stdout).toContain(`${pictures} can be written`);
     expect(stdout + stderr).not.toContain(STAND_IN_KEY);
     expect(stdout + stderr).not.toContain(STAND_IN_KEY.slice(4, -4));
-    expect(api.pictures).toHaveLength(0);
+    expect(api.deliveredImages).toHaveLength(0);
     expect(await readdir(directory.path)).toEqual([]);
   });
 

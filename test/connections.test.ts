@@ -10,7 +10,7 @@ import { closedHost } from "./support/listening.ts";
 import { spawnQuickServer, spawnServer, textOf } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const draw = (): Promise<Buffer> => Promise.resolve(bigJpeg(5000));
+const createImage = (): Promise<Buffer> => Promise.resolve(bigJpeg(5000));
 
 interface Peer extends AsyncDisposable {
   readonly host: string;
@@ -34,7 +34,7 @@ async function listen(server: Server | ReturnType<typeof createServer>): Promise
 }
 
 test("a request never goes out on a connection that was used before, so a peer that resets those costs nothing", async () => {
-  await using api = await startStandIn({ draw });
+  await using api = await startStandIn({ createImage });
   const used = new WeakSet();
   let posts = 0;
   await using peer = await listen(
@@ -134,7 +134,7 @@ test("a refused request followed by failed connections is not reported as if not
 test.skipIf(process.platform === "win32")("an answer that came while the process was suspended counts", async () => {
   let isAnswering = false;
   await using api = await startStandIn({
-    draw,
+    createImage,
     script: [
       async (exchange) => {
         await waitFor("the suspension", () => isAnswering);

@@ -13,7 +13,7 @@ const ONE_LINK = { prompt: "a cat", response_format: "url" };
 
 const shared = shareServer((api) => spawnQuickServer({ api, speed: 10, env: { MINIMAX_RPM: "0" } }));
 
-describe("a download that fails is tried again, because it costs nothing", () => {
+describe("a download that fails is retried, because it costs nothing", () => {
   test.each([
     ["HTTP 500", linkStatus(500)],
     ["HTTP 503", linkStatus(503)],
@@ -26,7 +26,7 @@ describe("a download that fails is tried again, because it costs nothing", () =>
     const result = await server.generate(ONE_LINK);
 
     const { file_paths } = toolOutputSchema.parse(result.structuredContent);
-    expect(await readFile(file_paths[0] ?? "")).toEqual(api.pictures[0]);
+    expect(await readFile(file_paths[0] ?? "")).toEqual(api.deliveredImages[0]);
     expect(api.downloads).toHaveLength(3);
     expect(api.requests).toHaveLength(1);
     expect(await readdir(server.outputDir)).toHaveLength(1);

@@ -23,7 +23,7 @@ describe("files", () => {
     expect(new Set(paths).size).toBe(40);
     expect(await readdir(server.outputDir)).toHaveLength(40);
     const contents = await Promise.all(paths.map((path) => readFile(path)));
-    expect(contents.sort((a, b) => a.compare(b))).toEqual(api.pictures.toSorted((a, b) => a.compare(b)));
+    expect(contents.sort((a, b) => a.compare(b))).toEqual(api.deliveredImages.toSorted((a, b) => a.compare(b)));
   });
 
   test("whose names differ only in case or in normalization never replace each other", async () => {
@@ -65,7 +65,7 @@ describe("files", () => {
     expect(api.requests).toHaveLength(0);
   });
 
-  test("whose directory is removed while MiniMax draws are saved in it all the same", async () => {
+  test("whose directory is removed while MiniMax generates are saved in it all the same", async () => {
     await using directory = await temporaryDirectory();
     const base = join(directory.path, "pictures");
     const remove: Behaviour = async (exchange) => {
@@ -82,7 +82,7 @@ describe("files", () => {
   });
 
   test.skipIf(process.platform === "win32")(
-    "are not written through a link that was put in the directory's place while MiniMax draws",
+    "are not written through a link that was put in the directory's place while MiniMax generates",
     async () => {
       await using elsewhere = await temporaryDirectory();
       const swap: Behaviour = async (exchange) => {

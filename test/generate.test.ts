@@ -6,7 +6,7 @@ import { version } from "../package.json";
 import { ASPECT_RATIO_PIXELS, ASPECT_RATIOS } from "../src/constants.ts";
 import { toolOutputSchema } from "../src/schemas.ts";
 import { succeed } from "../stand-in/behaviours.ts";
-import { drawPicture } from "../stand-in/picture.ts";
+import { renderImage } from "../stand-in/image.ts";
 import { STAND_IN_KEY } from "../stand-in/server.ts";
 import { spawnServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
@@ -34,8 +34,8 @@ describe("the tool", () => {
     expect(server.transport.stderr).toBe("MiniMax Image MCP server running on stdio\n");
   });
 
-  test.each(ASPECT_RATIOS)("saves a picture of %s with the pixels MiniMax documents", async (aspect_ratio) => {
-    const { api, server } = shared.begin({ draw: drawPicture });
+  test.each(ASPECT_RATIOS)("saves an image of %s with the pixels MiniMax documents", async (aspect_ratio) => {
+    const { api, server } = shared.begin({ createImage: renderImage });
 
     const result = await server.generate({ prompt: "a cat", aspect_ratio });
 
@@ -44,30 +44,27 @@ describe("the tool", () => {
     const expected = ASPECT_RATIO_PIXELS[aspect_ratio];
     expect(images).toMatchObject([{ ...expected, mime_type: "image/jpeg" }]);
     expect(await sharp(path).metadata()).toMatchObject({ ...expected, format: "jpeg" });
-    expect(await readFile(path)).toEqual(api.pictures[0]);
+    expect(await readFile(path)).toEqual(api.deliveredImages[0]);
   });
 
-  test.each(["base64", "url"] as const)(
-    "saves nine pictures in order, byte by byte, delivered as %s",
-    async (format) => {
-      const { api, server } = shared.begin();
+  test.each(["base64", "url"] as const)("saves nine images in order, byte by byte, delivered as %s", async (format) => {
+    const { api, server } = shared.begin();
 
-      const result = await server.generate({ prompt: "nine lives", n: 9, response_format: format });
+    const result = await server.generate({ prompt: "nine lives", n: 9, response_format: format });
 
-      const output = toolOutputSchema.parse(result.structuredContent);
-      expect(output).toMatchObject({
-        image_count: 9,
-        saved_count: 9,
-        metadata: { success_count: "9", failed_count: "0" },
-      });
-      expect(output).not.toHaveProperty("failures");
-      expect(output).not.toHaveProperty("warnings");
-      expect(api.pictures).toHaveLength(9);
-      expect(await Promise.all(output.file_paths.map((path) => readFile(path)))).toEqual(api.pictures);
-      expect(await readdir(server.outputDir)).toHaveLength(9);
-      expect(api.requests).toHaveLength(1);
-    },
-  );
+    const output = toolOutputSchema.parse(result.structuredContent);
+    expect(output).toMatchObject({
+      image_count: 9,
+      saved_count: 9,
+      metadata: { success_count: "9", failed_count: "0" },
+    });
+    expect(output).not.toHaveProperty("failures");
+    expect(output).not.toHaveProperty("warnings");
+    expect(api.deliveredImages).toHaveLength(9);
+    expect(await Promise.all(output.file_paths.map((path) => readFile(path)))).toEqual(api.deliveredImages);
+    expect(await readdir(server.outputDir)).toHaveLength(9);
+    expect(api.requests).toHaveLength(1);
+  });
 
   test("returns links in url mode, and fetches them without the key and to the letter", async () => {
     const { api, server } = shared.begin();
@@ -93,8 +90,8 @@ describe("the tool", () => {
     ]);
   });
 
-  test("makes the same pictures for the same seed, 0 included", async () => {
-    const { api, server } = shared.begin({ draw: drawPicture });
+  test("makes the same images for the same seed, 0 included", async () => {
+    const { api, server } = shared.begin({ createImage: renderImage });
 
     const first = await server.generate({ prompt: "a cat", seed: 0 });
     await server.generate({ prompt: "a cat", seed: 0 });
@@ -104,7 +101,7 @@ describe("the tool", () => {
       expect.objectContaining({ seed: 0 }),
       expect.objectContaining({ seed: 0 }),
     ]);
-    expect(api.pictures[0]).toEqual(api.pictures[1]);
+    expect(api.deliveredImages[0]).toEqual(api.deliveredImages[1]);
   });
 });
 

@@ -441,7 +441,7 @@ describe("a call that its client gave up on", () => {
 
     expect(warningsOf(second)).toEqual([fromEarlier]);
     const inline = second.content.flatMap((part) => (part.type === "image" ? [part.data] : []));
-    expect(inline).toEqual(api.pictures.map((picture) => picture.toString("base64")));
+    expect(inline).toEqual(api.deliveredImages.map((picture) => picture.toString("base64")));
     expect(api.requests).toHaveLength(1);
   });
 

@@ -11,11 +11,11 @@ import { spawnServer, textOf } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const draw = (): Promise<Buffer> => Promise.resolve(bigJpeg(5000));
+const createImage = (): Promise<Buffer> => Promise.resolve(bigJpeg(5000));
 
 describe.skipIf(!canMount)("a file system that does not answer", () => {
   test("ends the calls that need it at their budget, unpaid, and holds back no other", async () => {
-    await using api = await startStandIn({ draw });
+    await using api = await startStandIn({ createImage });
     await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "6000", MINIMAX_RPM: "0" } });
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
     drive.hang();
@@ -37,7 +37,7 @@ describe.skipIf(!canMount)("a file system that does not answer", () => {
       await waitFor("the drive to hang", () => isHanging);
       await succeed()(exchange);
     };
-    await using api = await startStandIn({ draw, script: [afterHanging] });
+    await using api = await startStandIn({ createImage, script: [afterHanging] });
     await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "6000" } });
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
 
@@ -97,7 +97,7 @@ describe.skipIf(!canMount)("a file system that does not answer", () => {
   });
 
   test("without hard links gets the images by another way", async () => {
-    await using api = await startStandIn({ draw });
+    await using api = await startStandIn({ createImage });
     await using server = await spawnServer({ api });
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
 

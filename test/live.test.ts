@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { drawPicture } from "../stand-in/picture.ts";
+import { renderImage } from "../stand-in/image.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { checkAssumptions, tableOf } from "./live/run.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
@@ -31,14 +31,14 @@ const REFUSAL = JSON.stringify({ base_resp: { status_code: 2013, status_msg: "in
 const SMALL_JPEG = bigJpeg(5000);
 const ENCODED = SMALL_JPEG.toString("base64");
 
-const drawn = new Map<string, Promise<Buffer>>();
+const generated = new Map<string, Promise<Buffer>>();
 
-/** Draws each image once for all tests of this file. */
-function draw(description: Parameters<typeof drawPicture>[0]): Promise<Buffer> {
+/** Renders each image once for all tests of this file. */
+function createImage(description: Parameters<typeof renderImage>[0]): Promise<Buffer> {
   const key = JSON.stringify(description);
-  const picture = drawn.get(key) ?? drawPicture(description);
-  drawn.set(key, picture);
-  return picture;
+  const image = generated.get(key) ?? renderImage(description);
+  generated.set(key, image);
+  return image;
 }
 
 /** Stands between the check and the stand-in, and changes what comes back. */
@@ -141,7 +141,7 @@ const BREAKS: readonly (readonly [assumption: string, change: (reply: Reply, ask
 ];
 
 test("the stand-in keeps every assumption that is held against the real API, and no body holds a secret", async () => {
-  await using api = await startStandIn({ draw });
+  await using api = await startStandIn({ createImage });
   await using directory = await temporaryDirectory();
 
   const findings = await checkAssumptions(api.url, STAND_IN_KEY, directory.path);
@@ -157,7 +157,7 @@ test("the stand-in keeps every assumption that is held against the real API, and
 });
 
 test.each(BREAKS)("an API where this is not so is found out: %s", async (assumption, change) => {
-  await using api = await startStandIn({ draw });
+  await using api = await startStandIn({ createImage });
   await using changed = await startChanging(api.url, change);
   await using directory = await temporaryDirectory();
 
@@ -167,7 +167,7 @@ test.each(BREAKS)("an API where this is not so is found out: %s", async (assumpt
 });
 
 test("every assumption but the time of an answer is broken once", async () => {
-  await using api = await startStandIn({ draw });
+  await using api = await startStandIn({ createImage });
   await using directory = await temporaryDirectory();
 
   const findings = await checkAssumptions(api.url, STAND_IN_KEY, directory.path);

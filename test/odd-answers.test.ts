@@ -193,7 +193,10 @@ describe("MiniMax's own words", () => {
 describe("an image that ends too early", () => {
   test("is downloaded again", async () => {
     const whole = await photo();
-    const { api, server } = shared.begin({ linkScript: [linkEndsEarly(6000)], draw: () => Promise.resolve(whole) });
+    const { api, server } = shared.begin({
+      linkScript: [linkEndsEarly(6000)],
+      createImage: () => Promise.resolve(whole),
+    });
 
     const result = await server.generate({ prompt: "a cat", response_format: "url" });
 
@@ -206,7 +209,10 @@ describe("an image that ends too early", () => {
 
   test("however often it is downloaded is kept, with a warning", async () => {
     const whole = await photo();
-    const { api, server } = shared.begin({ linkOtherwise: linkEndsEarly(6000), draw: () => Promise.resolve(whole) });
+    const { api, server } = shared.begin({
+      linkOtherwise: linkEndsEarly(6000),
+      createImage: () => Promise.resolve(whole),
+    });
 
     const result = await server.generate({ prompt: "a cat", response_format: "url" });
 
@@ -230,7 +236,7 @@ describe("an image that ends too early", () => {
 });
 
 test("results that wait for a slow reader leave nothing on stderr", async () => {
-  const { server } = shared.begin({ draw: () => Promise.resolve(bigJpeg(300_000)) });
+  const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(300_000)) });
   const calls = Array.from({ length: 20 }, (_, number) =>
     server.generate({ prompt: `a cat ${number}`, return_images: true }),
   );

@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { toolOutputSchema } from "../src/schemas.ts";
 import { refuse } from "../stand-in/behaviours.ts";
-import { drawPicture } from "../stand-in/picture.ts";
+import { renderImage } from "../stand-in/image.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { runServer } from "./support/run-server.ts";
@@ -24,7 +24,7 @@ describe("width and height", () => {
     [1000, 520],
     [512, 2048],
   ])("of %i and %i are the pixels on the disk, and no aspect ratio is sent", async (width, height) => {
-    const { api, server } = shared.begin({ draw: drawPicture });
+    const { api, server } = shared.begin({ createImage: renderImage });
 
     const result = await server.generate({ prompt: "a cat", width, height });
 
@@ -44,7 +44,7 @@ describe("filename", () => {
 
     expectPaths(result, [join(server.outputDir, "hero.jpeg")]);
     expect(await readdir(server.outputDir)).toEqual(["hero.jpeg"]);
-    expect(await readFile(join(server.outputDir, "hero.jpeg"))).toEqual(api.pictures[0]);
+    expect(await readFile(join(server.outputDir, "hero.jpeg"))).toEqual(api.deliveredImages[0]);
     expect(api.requests.map(({ body }) => body)).toStrictEqual([{ ...COMMON, model: "image-01", aspect_ratio: "1:1" }]);
   });
 
@@ -55,7 +55,7 @@ describe("filename", () => {
 
     const paths = [1, 2, 3].map((number) => join(server.outputDir, `hero-${number}.jpeg`));
     expectPaths(result, paths);
-    expect(await Promise.all(paths.map((path) => readFile(path)))).toEqual(api.pictures);
+    expect(await Promise.all(paths.map((path) => readFile(path)))).toEqual(api.deliveredImages);
   });
 
   test("that is taken goes on with the next free number and overwrites nothing", async () => {
@@ -74,8 +74,8 @@ describe("filename", () => {
     expect(await readdir(server.outputDir)).toHaveLength(5);
   });
 
-  test("with the ending of another format gets the one of the bytes", async () => {
-    const { server } = shared.begin({ draw: drawPicture });
+  test("with the extension of another format gets the one of the bytes", async () => {
+    const { server } = shared.begin({ createImage: renderImage });
 
     const result = await server.generate({ prompt: "a cat", filename: "hero.png" });
 
@@ -95,7 +95,7 @@ describe("filename", () => {
     expect(paths.toSorted()).toEqual(names.map((name) => join(server.outputDir, name)).sort());
     expect((await readdir(server.outputDir)).sort()).toEqual(names.toSorted());
     const contents = await Promise.all(paths.map((path) => readFile(path)));
-    expect(contents.sort((a, b) => a.compare(b))).toEqual(api.pictures.toSorted((a, b) => a.compare(b)));
+    expect(contents.sort((a, b) => a.compare(b))).toEqual(api.deliveredImages.toSorted((a, b) => a.compare(b)));
   });
 });
 
@@ -105,7 +105,7 @@ describe("model and style", () => {
     ["with a style", { style: { style_type: "水彩" } }],
     ["with a style and its weight", { style: { style_type: "漫画", style_weight: 0.5 } }],
   ])("of image-01-live are sent as given, %s", async (_, style) => {
-    const { api, server } = shared.begin({ draw: drawPicture });
+    const { api, server } = shared.begin({ createImage: renderImage });
 
     const result = await server.generate({ prompt: "a cat", model: "image-01-live", aspect_ratio: "16:9", ...style });
 
@@ -147,7 +147,7 @@ describe("return_images", () => {
   });
 
   test("leaves out what does not fit into 1 MB, and names it", async () => {
-    const { server } = shared.begin({ draw: () => Promise.resolve(bigJpeg(300_000)) });
+    const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(300_000)) });
 
     const result = await server.generate({ prompt: "a cat", n: 4, return_images: true });
 
@@ -164,7 +164,7 @@ describe("return_images", () => {
   });
 
   test("stays under 1 MB when the pictures just fit", async () => {
-    const { server } = shared.begin({ draw: () => Promise.resolve(bigJpeg(77_777)) });
+    const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(77_777)) });
 
     const result = await server.generate({ prompt: "a cat", n: 9, return_images: true, response_format: "url" });
 
@@ -174,7 +174,7 @@ describe("return_images", () => {
   });
 
   test("shows nothing of a single picture that is too big, and says so", async () => {
-    const { server } = shared.begin({ draw: () => Promise.resolve(bigJpeg(700_001)) });
+    const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(700_001)) });
 
     const result = await server.generate({ prompt: "a cat", return_images: true });
 
@@ -216,7 +216,7 @@ describe.skipIf(process.platform === "win32")("a server started in the root dire
     await client.close();
 
     expectPaths(result, [join(pictures, "hero.jpeg")]);
-    expect(await readFile(join(pictures, "hero.jpeg"))).toEqual(api.pictures[0]);
+    expect(await readFile(join(pictures, "hero.jpeg"))).toEqual(api.deliveredImages[0]);
     const { warnings } = toolOutputSchema.parse(result.structuredContent);
     expect(warnings).toEqual([expect.stringContaining(`files go to ${pictures}`)]);
     expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);

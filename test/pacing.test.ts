@@ -12,7 +12,7 @@ const tiny = { prompt: "a cat" };
 
 describe("pacing", () => {
   test("lets 25 calls at once succeed where 10 a minute are allowed, without one refusal", async () => {
-    await using api = await startStandIn({ requestsPerMinute: 10, minuteMs: SCALED_MINUTE_MS, draw });
+    await using api = await startStandIn({ requestsPerMinute: 10, minuteMs: SCALED_MINUTE_MS, createImage });
     await using server = await spawnQuickServer({ api, speed: SPEED, env: LONG });
 
     const results = await Promise.all(Array.from({ length: 25 }, () => server.generate(tiny)));
@@ -22,7 +22,7 @@ describe("pacing", () => {
   });
 
   test("is first come, first served, and says how many go first", async () => {
-    await using api = await startStandIn({ draw });
+    await using api = await startStandIn({ createImage });
     await using server = await spawnQuickServer({ api, speed: SPEED, env: { ...LONG, MINIMAX_RPM: "1" } });
     const seen: SeenProgress[] = [];
     const prompts = ["first", "second", "third"];
@@ -38,7 +38,7 @@ describe("pacing", () => {
   });
 
   test("lets a rate limit seen by one call hold back the others", async () => {
-    await using api = await startStandIn({ script: [refuse(1002)], draw });
+    await using api = await startStandIn({ script: [refuse(1002)], createImage });
     await using server = await spawnQuickServer({ api, speed: SPEED, env: { ...LONG, MINIMAX_RPM: "0" } });
     let limited = false;
     const first = server.generate(tiny, {
@@ -56,7 +56,7 @@ describe("pacing", () => {
   });
 
   test("refuses a call whose turn would come too late, and nothing is sent for it", async () => {
-    await using api = await startStandIn({ draw });
+    await using api = await startStandIn({ createImage });
     await using server = await spawnQuickServer({
       api,
       speed: 5,
@@ -72,7 +72,7 @@ describe("pacing", () => {
   });
 
   test("can be turned off", async () => {
-    await using api = await startStandIn({ draw });
+    await using api = await startStandIn({ createImage });
     await using server = await spawnQuickServer({ api, speed: 1, env: { MINIMAX_RPM: "0" } });
 
     await Promise.all(Array.from({ length: 30 }, () => server.generate(tiny)));
@@ -81,6 +81,6 @@ describe("pacing", () => {
   });
 });
 
-function draw(): Promise<Buffer> {
+function createImage(): Promise<Buffer> {
   return Promise.resolve(bigJpeg(2000));
 }

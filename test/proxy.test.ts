@@ -27,7 +27,7 @@ describe("a proxy", () => {
     const output = toolOutputSchema.parse(result.structuredContent);
     expect(output).toMatchObject({ image_count: 2, saved_count: 2 });
     expect(textOf(result)).toContain("Saved 2 of 2 images.");
-    expect(await Promise.all(output.file_paths.map((path) => readFile(path)))).toEqual(api.pictures);
+    expect(await Promise.all(output.file_paths.map((path) => readFile(path)))).toEqual(api.deliveredImages);
     expect(api.requests).toHaveLength(1);
     expect(api.downloads).toHaveLength(2);
     expect(new Set(proxy.tunnels.map(({ target }) => target))).toEqual(new Set([onlyByProxy, standIn]));

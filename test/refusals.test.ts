@@ -74,7 +74,7 @@ describe("a refusal", () => {
   });
 
   test.each(Object.keys(API_CODES).map(Number))(
-    "with code %i is explained once it is not repeated any more",
+    "with code %i is explained once it is not retried any more",
     async (code) => {
       await using api = await startStandIn({ script: Array<ReturnType<typeof refuse>>(4).fill(refuse(code)) });
       await using server = await startServer({ api });

@@ -19,7 +19,7 @@ import { shareServer } from "./support/share-server.ts";
 const RATE_LIMIT_ENVELOPE =
   '{"type":"error","error":{"type":"rate_limit_error","message":"slow down","http_code":"429"}}';
 
-const repeated: readonly (readonly [string, Behaviour])[] = [
+const retried: readonly (readonly [string, Behaviour])[] = [
   ["HTTP 408", status(408)],
   ["HTTP 429", status(429, { body: RATE_LIMIT_ENVELOPE })],
   ["HTTP 429 with Retry-After", status(429, { headers: { "Retry-After": "2" } })],
@@ -29,7 +29,7 @@ const repeated: readonly (readonly [string, Behaviour])[] = [
   ...[1000, 1024, 1033, 1039, 1041, 1002, 2045].map((code) => [`code ${code}`, refuse(code)] as const),
 ];
 
-const notRepeated: readonly (readonly [string, Behaviour, string])[] = [
+const notRetried: readonly (readonly [string, Behaviour, string])[] = [
   ["HTTP 400", status(400), "HTTP 400"],
   ["HTTP 401", status(401), "Check MINIMAX_API_KEY"],
   ["HTTP 404", status(404, { body: "404 page not found" }), "HTTP 404"],
@@ -60,8 +60,8 @@ const maybeBilled: readonly (readonly [string, Behaviour, string])[] = [
 const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_TIMEOUT_MS: "300000", MINIMAX_RPM: "0" } }));
 const hurried = shareServer((api) => spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "30000" } }));
 
-describe("what made nothing is repeated, and the picture is saved", () => {
-  test.each(repeated)("%s", async (_, fault) => {
+describe("what made nothing is retried, and the image is saved", () => {
+  test.each(retried)("%s", async (_, fault) => {
     const { api, server } = shared.begin({ script: [fault, fault, fault, succeed()] });
 
     const result = await server.generate({ prompt: "a cat" });
@@ -106,8 +106,8 @@ describe("what made nothing is repeated, and the picture is saved", () => {
   });
 });
 
-describe("what would be refused again is not repeated", () => {
-  test.each(notRepeated)("%s", async (_, fault, words) => {
+describe("what would be refused again is not retried", () => {
+  test.each(notRetried)("%s", async (_, fault, words) => {
     const { api, server } = shared.begin({ script: [fault] });
 
     const result = await server.generate({ prompt: "a cat" });
@@ -119,7 +119,7 @@ describe("what would be refused again is not repeated", () => {
   });
 });
 
-describe("what may have been billed is never repeated, and the error says so", () => {
+describe("what may have been billed is never retried, and the error says so", () => {
   test.each(maybeBilled)("%s", async (_, fault, words) => {
     const { api, server } = shared.begin({ script: [fault] });
 
@@ -197,7 +197,7 @@ describe("a wait", () => {
     expect(api.requests).toHaveLength(1);
   });
 
-  test("is announced with its length and the number of the try", async () => {
+  test("is announced with its length and the number of the attempt", async () => {
     const { server } = shared.begin({ script: [refuse(1002)] });
     const seen: SeenProgress[] = [];
 

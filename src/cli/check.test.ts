@@ -69,7 +69,7 @@ describe("a check where everything works", () => {
     ]);
     expect(report.ok).toBe(true);
     expect(host.requests.map(({ body }) => body)).toEqual([{ model: "no-such-model", prompt: "check" }]);
-    expect(host.pictures).toEqual([]);
+    expect(host.deliveredImages).toEqual([]);
     expect(await readdir(directory.path)).toEqual([]);
   });
 

@@ -76,7 +76,7 @@ describe("a redirect", () => {
     ["to another protocol", HTTPS, "ftp://images.example.com/c.jpeg", "away from https"],
     ["to something that is no URL", HTTPS, "https://", "something that is no URL"],
     ["to a port that is none", HTTPS, "https://e.com:99999/", "something that is no URL"],
-  ])("%s is refused, and is not tried again", (_where, from, location, words) => {
+  ])("%s is refused, and is not retried", (_where, from, location, words) => {
     const follow = (): URL => redirectTarget(from, location, true);
 
     expect(follow).toThrow(ImageError);

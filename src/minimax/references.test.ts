@@ -48,12 +48,12 @@ describe("a reference that MiniMax takes goes to it unchanged", () => {
 describe("a local file goes to MiniMax as a data URL", () => {
   test.each(["face.jpeg", "./face.jpeg", "a-face", "猫.png"])("%s in the base directory", async (imageFile) => {
     await using directory = await temporaryDirectory();
-    const picture = bigJpeg(2000);
-    await writeFile(join(directory.path, "original"), picture);
+    const image = bigJpeg(2000);
+    await writeFile(join(directory.path, "original"), image);
     await copyFile(join(directory.path, "original"), join(directory.path, imageFile));
 
     expect(await resolveReference(imageFile, NAME, { ...NOWHERE, base: directory.path })).toBe(
-      `data:image/jpeg;base64,${picture.toString("base64")}`,
+      `data:image/jpeg;base64,${image.toString("base64")}`,
     );
   });
 });
@@ -145,7 +145,7 @@ describe("a refusal", () => {
     expect(recovery).toContain("10 MB");
   });
 
-  test("does not repeat the picture", async () => {
+  test("does not repeat the image", async () => {
     expect((await refusalOf(`${PNG_URL}${"A".repeat(5000)}!`)).message.length).toBeLessThan(200);
   });
 

@@ -41,7 +41,7 @@ async function imagesIn(
     });
 }
 
-function picture(byteLength: number): Uint8Array {
+function image(byteLength: number): Uint8Array {
   return new Uint8Array(randomBytes(byteLength));
 }
 
@@ -106,8 +106,8 @@ describe("a body is read as the JSON it is", () => {
   });
 });
 
-describe("pictures come back as identical bytes", () => {
-  test("whatever the chunks, the number of pictures and the way they are escaped", async () => {
+describe("images come back as identical bytes", () => {
+  test("whatever the chunks, the number of images and the way they are escaped", async () => {
     const escapes = fc.constantFrom("/", "\\/", "\\u002f", "\\u002F");
     const prefixes = fc.constantFrom("", "data:image/jpeg;base64,", "data:image\\/png;base64,");
     await fc.assert(
@@ -117,10 +117,10 @@ describe("pictures come back as identical bytes", () => {
         prefixes,
         chunkSizes,
         async (byteLengths, slash, prefix, sizes) => {
-          const pictures = byteLengths.map(picture);
-          const strings = pictures.map((bytes) => `"${prefix}${encode(bytes).replaceAll("/", slash)}"`);
+          const images = byteLengths.map(image);
+          const strings = images.map((bytes) => `"${prefix}${encode(bytes).replaceAll("/", slash)}"`);
 
-          expect(await imagesIn(`[${strings.join(",")}]`, sizes)).toEqual(pictures);
+          expect(await imagesIn(`[${strings.join(",")}]`, sizes)).toEqual(images);
         },
       ),
       { numRuns: 100 },
@@ -130,7 +130,7 @@ describe("pictures come back as identical bytes", () => {
   test.each([3071, 3072, 3073, 3074, 3075, 3078])(
     "of %i bytes, around the length where lifting begins",
     async (length) => {
-      const bytes = picture(length);
+      const bytes = image(length);
 
       expect(await imagesIn(JSON.stringify([encode(bytes)]), [1])).toEqual([bytes]);
       expect(await imagesIn(JSON.stringify([encode(bytes)]), [100_000])).toEqual([bytes]);
@@ -138,14 +138,14 @@ describe("pictures come back as identical bytes", () => {
   );
 
   test("when every single character is escaped", async () => {
-    const bytes = picture(4000);
+    const bytes = image(4000);
     const escaped = Array.from(encode(bytes), (character) => `\\u00${character.charCodeAt(0).toString(16)}`).join("");
 
     for (const size of [1, 5, 6, 7, 1000]) expect(await imagesIn(`["${escaped}"]`, [size])).toEqual([bytes]);
   });
 
   test("when escaped line breaks lie between the lines", async () => {
-    const bytes = picture(6000);
+    const bytes = image(6000);
     const lines = encode(bytes).replace(/.{76}/g, "$&\\r\\n");
 
     for (const size of [1, 3, 77, 1000]) expect(await imagesIn(`["${lines}"]`, [size])).toEqual([bytes]);
@@ -159,19 +159,19 @@ describe("pictures come back as identical bytes", () => {
   });
 
   test("and do not disturb what stands around them", async () => {
-    const body = { id: "a1", data: { image_base64: [encode(picture(5000))] }, base_resp: { status_code: 0 } };
+    const body = { id: "a1", data: { image_base64: [encode(image(5000))] }, base_resp: { status_code: 0 } };
 
     expect((await read(JSON.stringify(body))).json).toMatchObject({ id: "a1", base_resp: { status_code: 0 } });
   });
 
   test("and are not held as text: what stands in the JSON is short", async () => {
-    const { json } = await read(JSON.stringify([encode(picture(500_000))]));
+    const { json } = await read(JSON.stringify([encode(image(500_000))]));
 
     expect(JSON.stringify(json).length).toBeLessThan(2500);
   });
 });
 
-describe("a long string that is no picture is a problem of its own", () => {
+describe("a long string that is no image is a problem of its own", () => {
   test.each([
     ["plain prose", "it is not base64. ".repeat(400)],
     ["escaped backslashes", "\\\\".repeat(4000)],
@@ -179,7 +179,7 @@ describe("a long string that is no picture is a problem of its own", () => {
     ["letters outside ASCII", "漢".repeat(3000)],
     ["an emoji as an escape pair", "😀".repeat(3000)],
   ])("%s", async (_case, text) => {
-    const bytes = picture(5000);
+    const bytes = image(5000);
 
     for (const size of [1, 4, 6, 997]) {
       expect(await imagesIn(JSON.stringify([text, encode(bytes)]), [size])).toEqual(["it is not valid base64", bytes]);
@@ -190,9 +190,9 @@ describe("a long string that is no picture is a problem of its own", () => {
     expect(await imagesIn(`["${"A".repeat(5000)}\\x41${"A".repeat(5000)}"]`)).toEqual(["it is not valid base64"]);
   });
 
-  test("no text in a body can pass for a picture of the same body", async () => {
+  test("no text in a body can pass for an image of the same body", async () => {
     const impostors = ["lifted:0", "lifted::0", "lifted:00000000-0000-4000-8000-000000000000:0"];
-    const [bytes, ...others] = await imagesIn(JSON.stringify([encode(picture(5000)), ...impostors]));
+    const [bytes, ...others] = await imagesIn(JSON.stringify([encode(image(5000)), ...impostors]));
 
     expect(bytes).toBeInstanceOf(Uint8Array);
     expect(others).toEqual(impostors.map(() => "it is not valid base64"));
@@ -244,7 +244,7 @@ describe("a body that cannot be used is an UnreadableBodyError", () => {
   test("a body cut off anywhere is never taken for a whole one", async () => {
     const body = JSON.stringify({
       id: "a1",
-      data: { image_base64: [encode(picture(3200)), "aGVsbG8="] },
+      data: { image_base64: [encode(image(3200)), "aGVsbG8="] },
       base_resp: { status_code: 0, status_msg: 'suc"cess' },
     });
 
@@ -253,7 +253,7 @@ describe("a body that cannot be used is an UnreadableBodyError", () => {
     }
   });
 
-  test("a body cut off inside a picture is said to be cut off", async () => {
+  test("a body cut off inside an image is said to be cut off", async () => {
     await expect(read(`["${"A".repeat(9000)}`)).rejects.toThrow("cut off");
   });
 
@@ -295,8 +295,8 @@ describe("limits hold", () => {
     expect(sent).toBe(1100);
   });
 
-  test("pictures do not count as JSON", async () => {
-    const bytes = picture(50_000);
+  test("images do not count as JSON", async () => {
+    const bytes = image(50_000);
 
     expect(await imagesIn(JSON.stringify([encode(bytes)]), [500], { ...ROOMY, jsonBytes: 2500 })).toEqual([bytes]);
   });
@@ -306,13 +306,13 @@ describe("limits hold", () => {
     ["white space", `[${" ".repeat(2000)}]`],
     ["one string below 4 kB", JSON.stringify(["x".repeat(4000)])],
     ["many long strings", JSON.stringify(Array.from({ length: 40 }, () => "A".repeat(4100)))],
-  ])("too much beside the pictures is unreadable: %s", async (_case, body) => {
+  ])("too much beside the images is unreadable: %s", async (_case, body) => {
     await expect(read(body, [500], { ...ROOMY, jsonBytes: 1000 })).rejects.toThrow("1000 bytes beside its images");
   });
 
-  test("a picture of exactly the allowed size is kept; a larger one is a problem of that picture alone", async () => {
-    const exact = picture(10_000);
-    const body = JSON.stringify([encode(exact), encode(picture(10_001)), encode(exact)]);
+  test("an image of exactly the allowed size is kept; a larger one is a problem of that image alone", async () => {
+    const exact = image(10_000);
+    const body = JSON.stringify([encode(exact), encode(image(10_001)), encode(exact)]);
 
     expect(await imagesIn(body, [512], { ...ROOMY, imageBytes: 10_000 })).toEqual([
       exact,
@@ -321,7 +321,7 @@ describe("limits hold", () => {
     ]);
   });
 
-  test("the size of a picture is limited also when it is short", async () => {
+  test("the size of an image is limited also when it is short", async () => {
     expect(await imagesIn('["aGVsbG8="]', [64], { ...ROOMY, imageBytes: 4 })).toEqual(["it is larger than 4 bytes"]);
   });
 });

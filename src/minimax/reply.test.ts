@@ -92,7 +92,7 @@ describe("success", () => {
   });
 
   test("base64 comes back as bytes, short and long", async () => {
-    const long = Buffer.alloc(5000, "picture");
+    const long = Buffer.alloc(5000, "image");
     const reply = await answer({
       data: { image_base64: ["aGVsbG8=", long.toString("base64")] },
       base_resp: SUCCESS,
@@ -256,7 +256,7 @@ describe("real refusals", () => {
     expect(error.details.retryAfterMs).toBeUndefined();
   });
 
-  test("the other envelope, HTTP 429: the plan's limit is not repeated, although the status alone would be", async () => {
+  test("the other envelope, HTTP 429: the plan's limit is not retried, although the status alone would be", async () => {
     const body = { type: "error", error: { type: "rate_limit_error", message: "usage limit exceeded (2056)" } };
     const error = errorOf(await answer(body, { status: 429 }));
 
@@ -264,7 +264,7 @@ describe("real refusals", () => {
     expect(error.details.retryAfterMs).toBeUndefined();
   });
 
-  test.each(Object.keys(API_CODES).map(Number))("code %i is repeated only if nothing was made", async (code) => {
+  test.each(Object.keys(API_CODES).map(Number))("code %i is retried only if nothing was made", async (code) => {
     const error = errorOf(await answer({ base_resp: { status_code: code } }));
 
     expect(error.details.code).toBe(code);
@@ -298,7 +298,7 @@ describe("real refusals", () => {
     );
   });
 
-  test("Retry-After is kept for a refusal that may be repeated", async () => {
+  test("Retry-After is kept for a refusal that may be retried", async () => {
     const reply = await answer({ base_resp: { status_code: 1000 } }, { status: 503, retryAfterMs: 7000 });
 
     expect(errorOf(reply).details.retryAfterMs).toBe(7000);
@@ -317,27 +317,27 @@ describe("the order is HTTP status, base_resp, data", () => {
     expect(error.details.code).toBe(2013);
   });
 
-  test("an unknown code may be repeated when the HTTP status says so", async () => {
+  test("an unknown code may be retried when the HTTP status says so", async () => {
     const error = errorOf(await answer({ base_resp: { status_code: 9999 } }, { status: 503 }));
 
     expect(error.details).toMatchObject({ code: 9999, retryAfterMs: 0 });
   });
 
-  test("a gateway's HTML on 502 may be repeated, on 404 not", () => {
+  test("a gateway's HTML on 502 may be retried, on 404 not", () => {
     expect(errorOf(unreadable(502))).toBeInstanceOf(HttpError);
     expect(errorOf(unreadable(502)).details.retryAfterMs).toBe(0);
     expect(errorOf(unreadable(404)).details.retryAfterMs).toBeUndefined();
   });
 });
 
-describe("when images may have been made, nothing is repeated", () => {
+describe("when images may have been made, nothing is retried", () => {
   test.each([
     ["code 1001", { base_resp: { status_code: 1001, status_msg: "timeout" } }, 200],
     ["code 1001 as a string", { base_resp: { status_code: "1001" } }, 200],
-    ["code 1001 with a status that is repeated otherwise", { base_resp: { status_code: 1001 } }, 503],
+    ["code 1001 with a status that is retried otherwise", { base_resp: { status_code: 1001 } }, 503],
     ["HTTP 504 without a code", {}, 504],
     ["HTTP 504 with a code of 0", { base_resp: SUCCESS }, 504],
-    ["HTTP 504 with a code that is repeated otherwise", { base_resp: { status_code: 1000 } }, 504],
+    ["HTTP 504 with a code that is retried otherwise", { base_resp: { status_code: 1000 } }, 504],
     ["HTTP 504 with the other envelope", { error: { message: "too slow (1033)" } }, 504],
   ])("%s", async (_case, body, status) => {
     const error = errorOf(await answer(body, { status, traceId: "trace-1" }));

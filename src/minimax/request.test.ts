@@ -51,7 +51,7 @@ describe("the request", () => {
   });
 
   test("holds nothing that is this server's own or unknown", async () => {
-    const own = { output_dir: "pictures", filename: "hero", return_images: true, negative_prompt: "dogs" };
+    const own = { output_dir: "images", filename: "hero", return_images: true, negative_prompt: "dogs" };
 
     expect(await requestFor(own)).toStrictEqual(await requestFor({}));
   });
@@ -60,14 +60,14 @@ describe("the request", () => {
 describe("the references in it", () => {
   test("keep their order, links as they are and files as data URLs", async () => {
     await using directory = await temporaryDirectory();
-    const picture = bigJpeg(500);
-    await writeFile(join(directory.path, "face.jpeg"), picture);
+    const image = bigJpeg(500);
+    await writeFile(join(directory.path, "face.jpeg"), image);
     const subject_reference = ["face.jpeg", LINK].map((image_file) => ({ type: "character", image_file }));
 
     const request = await requestFor({ subject_reference }, { ...NOWHERE, base: directory.path });
 
     expect(request.subject_reference).toStrictEqual([
-      { type: "character", image_file: `data:image/jpeg;base64,${picture.toString("base64")}` },
+      { type: "character", image_file: `data:image/jpeg;base64,${image.toString("base64")}` },
       { type: "character", image_file: LINK },
     ]);
   });

@@ -131,7 +131,7 @@ describe("a call that the client cancels", () => {
 
 test("what a call does is passed on as it is", () => {
   const { call, activities } = startTestCall();
-  const activity = (nowMs: number): string => `drawing since ${nowMs}`;
+  const activity = (nowMs: number): string => `generating since ${nowMs}`;
 
   call.onActivity(activity);
 

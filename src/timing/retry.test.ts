@@ -40,7 +40,7 @@ async function travel({
     new Promise((resolve) => {
       calls += 1;
       if (calls <= failures.length) throw failures[calls - 1];
-      resolve("pictures");
+      resolve("images");
     });
   const options = {
     signal: new AbortController().signal,
@@ -122,31 +122,31 @@ describe("full jitter", () => {
 });
 
 describe("what succeeds", () => {
-  test("at once is not repeated", async () => {
+  test("at once is not retried", async () => {
     const { outcome, calls, sleeps, waits } = await travel({ failures: [] });
 
-    expect(outcome).toEqual({ value: "pictures" });
+    expect(outcome).toEqual({ value: "images" });
     expect([calls, sleeps, waits]).toEqual([1, [], []]);
   });
 
-  test.each([1, 2, 3])("after %i failures is returned, with nothing repeated afterwards", async (count) => {
+  test.each([1, 2, 3])("after %i failures is returned, with nothing retried afterwards", async (count) => {
     const { outcome, calls } = await travel({ failures: lasting(count, passing()) });
 
-    expect(outcome).toEqual({ value: "pictures" });
+    expect(outcome).toEqual({ value: "images" });
     expect(calls).toBe(count + 1);
   });
 });
 
-describe("what may be repeated", () => {
+describe("what may be retried", () => {
   test.each<[string, unknown]>([
     ["no connection", new ConnectionError("api.minimax.io", "ECONNREFUSED")],
     ...[408, 429, 500, 502, 503].map((status): [string, unknown] => [`HTTP ${status}`, httpError(status)]),
     ...[1000, 1024, 1033, 1039, 1041, 1002, 2045].map((code): [string, unknown] => [`code ${code}`, apiError(code)]),
     ["an image that may come the next time", new ImageError("The link broke.", { retryAfterMs: 0 })],
-  ])("%s is tried again", async (_name, error) => {
+  ])("%s is retried", async (_name, error) => {
     const { outcome, calls } = await travel({ failures: [error] });
 
-    expect(outcome).toEqual({ value: "pictures" });
+    expect(outcome).toEqual({ value: "images" });
     expect(calls).toBe(2);
   });
 
@@ -180,7 +180,7 @@ describe("what may be repeated", () => {
 
           const { outcome, sleeps } = await travel({ failures, policy, random: () => dice.shift() ?? 0 });
 
-          expect(outcome).toEqual({ value: "pictures" });
+          expect(outcome).toEqual({ value: "images" });
           expect(sleeps).toHaveLength(policy.retries);
           for (const [attempt, ms] of sleeps.entries()) {
             expect(ms).toBeGreaterThanOrEqual(leastMs);
@@ -215,7 +215,7 @@ describe("what may be repeated", () => {
   });
 });
 
-describe("what must not be repeated", () => {
+describe("what must not be retried", () => {
   test.each<[string, unknown]>([
     ["an unknown outcome", new UnknownOutcomeError("no answer came")],
     ["code 1001", apiError(1001)],
@@ -243,7 +243,7 @@ describe("what must not be repeated", () => {
   });
 });
 
-describe("when all tries are used up", () => {
+describe("when all attempts are used up", () => {
   test.each([0, 1, 3, 5])("%i retries mean one try more, and the error says how many there were", async (retries) => {
     const cause = apiError(1002);
 
@@ -259,7 +259,7 @@ describe("when all tries are used up", () => {
     expect(outcome).toHaveProperty("error.cause", cause);
   });
 
-  test("the code, the hint and the trace id of the last failure stay, and nobody repeats it again", async () => {
+  test("the code, the hint and the trace id of the last failure stay, and nobody retries it again", async () => {
     const last = new UserFacingError("It pours.", {
       code: 1033,
       traceId: "trace-2",
@@ -294,7 +294,7 @@ describe("a wait that does not fit into the time that is left", () => {
     expect(outcome).toHaveProperty("error.cause", cause);
   });
 
-  test("is not begun when it would end on the very millisecond, because the try behind it would have no time", async () => {
+  test("is not begun when it would end on the very millisecond, because the attempt behind it would have no time", async () => {
     const { outcome, calls, sleeps } = await travel({ failures: [apiError(1002)], deadlineMs: START_MS + 60_500 });
 
     expect([calls, sleeps]).toEqual([1, []]);
@@ -304,10 +304,10 @@ describe("a wait that does not fit into the time that is left", () => {
   test("is begun when it ends in time", async () => {
     const { outcome } = await travel({ failures: [apiError(1002)], deadlineMs: START_MS + 60_501 });
 
-    expect(outcome).toEqual({ value: "pictures" });
+    expect(outcome).toEqual({ value: "images" });
   });
 
-  test("is measured from the end of the try before it, not from the start of the call", async () => {
+  test("is measured from the end of the attempt before it, not from the start of the call", async () => {
     const { calls, sleeps } = await travel({ failures: lasting(4, apiError(1002)), deadlineMs: START_MS + 150_000 });
 
     expect(calls).toBe(3);
@@ -340,7 +340,7 @@ describe("an abort", () => {
     ["an error", new Error("the client cancelled")],
     ["a used up budget", new DeadlineExceededError(230_000)],
     ["a text", "closing"],
-  ])("during a wait ends it with the reason, here %s, and nothing is tried again", async (_kind, reason) => {
+  ])("during a wait ends it with the reason, here %s, and nothing is retried", async (_kind, reason) => {
     const controller = new AbortController();
     let calls = 0;
     const running = retry(

@@ -22,7 +22,7 @@ interface Paths {
   readonly path: string;
 }
 
-async function finishedFile({ path }: TemporaryDirectory, content = "a picture"): Promise<Paths> {
+async function finishedFile({ path }: TemporaryDirectory, content = "an image"): Promise<Paths> {
   const temporary = join(path, ".a.tmp");
   await writeFile(temporary, content);
   return { temporary, path: join(path, "hero.jpeg") };
@@ -44,7 +44,7 @@ describe.each(waysToLink)("on a filesystem %s", (_kind, makeLink) => {
 
     expect(await claimName(temporary, path, makeLink)).toBe(true);
 
-    expect(await readFile(path, "utf8")).toBe("a picture");
+    expect(await readFile(path, "utf8")).toBe("an image");
   });
 
   test("a name that is taken is left alone, and so is the finished file", async () => {
@@ -55,7 +55,7 @@ describe.each(waysToLink)("on a filesystem %s", (_kind, makeLink) => {
     expect(await claimName(temporary, path, makeLink)).toBe(false);
 
     expect(await readFile(path, "utf8")).toBe("somebody else's");
-    expect(await readFile(temporary, "utf8")).toBe("a picture");
+    expect(await readFile(temporary, "utf8")).toBe("an image");
   });
 
   test("the name of a directory is taken", async () => {
@@ -116,5 +116,5 @@ test("hard links are used where nothing else is said: the finished file keeps it
 
   expect(await claimName(temporary, path)).toBe(true);
 
-  expect(await readFile(temporary, "utf8")).toBe("a picture");
+  expect(await readFile(temporary, "utf8")).toBe("an image");
 });

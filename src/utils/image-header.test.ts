@@ -15,27 +15,27 @@ const SIZES = [
   [8, 1999],
 ] as const;
 
-type Encoding = (picture: Sharp) => Sharp;
+type Encoding = (image: Sharp) => Sharp;
 
 const ENCODINGS: readonly (readonly [string, ImageHeader["extension"], 3 | 4, Encoding])[] = [
-  ["a baseline JPEG", "jpeg", 3, (picture) => picture.jpeg()],
-  ["a progressive JPEG", "jpeg", 3, (picture) => picture.jpeg({ progressive: true })],
-  ["a JPEG without chroma subsampling", "jpeg", 3, (picture) => picture.jpeg({ chromaSubsampling: "4:4:4" })],
-  ["a grey JPEG", "jpeg", 3, (picture) => picture.grayscale().jpeg()],
-  ["a JPEG with a colour profile", "jpeg", 3, (picture) => picture.withIccProfile("srgb").jpeg()],
-  ["a JPEG with EXIF", "jpeg", 3, (picture) => picture.withExif({ IFD0: { Copyright: "nobody" } }).jpeg()],
-  ["a PNG", "png", 3, (picture) => picture.png()],
-  ["an interlaced PNG", "png", 3, (picture) => picture.png({ progressive: true })],
-  ["a PNG with a palette", "png", 3, (picture) => picture.png({ palette: true })],
-  ["a PNG with alpha", "png", 4, (picture) => picture.png()],
-  ["a lossy WebP", "webp", 3, (picture) => picture.webp()],
-  ["a lossless WebP", "webp", 3, (picture) => picture.webp({ lossless: true })],
-  ["a lossy WebP with alpha", "webp", 4, (picture) => picture.webp()],
-  ["a lossless WebP with alpha", "webp", 4, (picture) => picture.webp({ lossless: true })],
-  ["a WebP with EXIF", "webp", 3, (picture) => picture.withExif({ IFD0: { Copyright: "nobody" } }).webp()],
+  ["a baseline JPEG", "jpeg", 3, (image) => image.jpeg()],
+  ["a progressive JPEG", "jpeg", 3, (image) => image.jpeg({ progressive: true })],
+  ["a JPEG without chroma subsampling", "jpeg", 3, (image) => image.jpeg({ chromaSubsampling: "4:4:4" })],
+  ["a grey JPEG", "jpeg", 3, (image) => image.grayscale().jpeg()],
+  ["a JPEG with a colour profile", "jpeg", 3, (image) => image.withIccProfile("srgb").jpeg()],
+  ["a JPEG with EXIF", "jpeg", 3, (image) => image.withExif({ IFD0: { Copyright: "nobody" } }).jpeg()],
+  ["a PNG", "png", 3, (image) => image.png()],
+  ["an interlaced PNG", "png", 3, (image) => image.png({ progressive: true })],
+  ["a PNG with a palette", "png", 3, (image) => image.png({ palette: true })],
+  ["a PNG with alpha", "png", 4, (image) => image.png()],
+  ["a lossy WebP", "webp", 3, (image) => image.webp()],
+  ["a lossless WebP", "webp", 3, (image) => image.webp({ lossless: true })],
+  ["a lossy WebP with alpha", "webp", 4, (image) => image.webp()],
+  ["a lossless WebP with alpha", "webp", 4, (image) => image.webp({ lossless: true })],
+  ["a WebP with EXIF", "webp", 3, (image) => image.withExif({ IFD0: { Copyright: "nobody" } }).webp()],
 ];
 
-function draw(width: number, height: number, channels: 3 | 4): Sharp {
+function render(width: number, height: number, channels: 3 | 4): Sharp {
   return sharp(randomBytes(width * height * channels), { raw: { width, height, channels } });
 }
 
@@ -74,13 +74,13 @@ const FRAME_HEADER = [0xff, 0xc0, 0, 17, 8, 0, 20, 0, 10, 3, 1, 0x22, 0, 2, 0x11
 
 describe.each(ENCODINGS)("%s", (_name, extension, channels, encode) => {
   test.each(SIZES)("of %i by %i pixels has its format and size read", async (width, height) => {
-    const file = await encode(draw(width, height, channels)).toBuffer();
+    const file = await encode(render(width, height, channels)).toBuffer();
 
     expect(readImageHeader(file)).toEqual(header(extension, width, height));
   });
 
   test("that is cut off in its header is read rightly or not at all", async () => {
-    const file = await encode(draw(257, 255, channels)).toBuffer();
+    const file = await encode(render(257, 255, channels)).toBuffer();
     const whole = header(extension, 257, 255);
     const read = Array.from({ length: Math.min(file.length, HEADER_REGION_BYTES) }, (_, length) =>
       readImageHeader(file.subarray(0, length)),
@@ -93,7 +93,7 @@ describe.each(ENCODINGS)("%s", (_name, extension, channels, encode) => {
   });
 
   test("is read also where it lies inside a larger buffer", async () => {
-    const file = await encode(draw(17, 33, channels)).toBuffer();
+    const file = await encode(render(17, 33, channels)).toBuffer();
     const larger = Buffer.concat([randomBytes(13), file, randomBytes(13)]);
 
     expect(readImageHeader(larger.subarray(13, 13 + file.length))).toEqual(header(extension, 17, 33));
@@ -138,8 +138,8 @@ describe("a JPEG's size comes from its frame header and nowhere else", () => {
 
   test.each([
     ["the scan begins before any frame header", [0xff, 0xda, 0, 12, ...Array.from({ length: 10 }, () => 0)]],
-    ["the picture ends before any frame header", [0xff, 0xd9]],
-    ["a second picture starts", [0xff, 0xd8]],
+    ["the image ends before any frame header", [0xff, 0xd9]],
+    ["a second image starts", [0xff, 0xd8]],
     ["a segment does not start with a marker", [0x00, 0x00]],
     ["a frame header has no marker of its own", [0x00, ...FRAME_HEADER.slice(1)]],
     ["a reserved marker comes before any frame header", [0xff, 0x02, 0, 9, 8, 0, 1, 0, 1, 0, 0]],
@@ -152,7 +152,7 @@ describe("a JPEG's size comes from its frame header and nowhere else", () => {
   test.each([
     ["width", [0, 20, 0, 0]],
     ["height", [0, 0, 0, 10]],
-  ])("a frame header with no %s is no picture", (_case, size) => {
+  ])("a frame header with no %s is no image", (_case, size) => {
     expect(readImageHeader(bytes(start, [0xff, 0xc0, 0, 17, 8], size, [3, 1, 0x22, 0]))).toBeUndefined();
   });
 });
@@ -220,7 +220,7 @@ describe("what is not a JPEG, PNG or WebP is undefined", () => {
   });
 
   test("a PNG whose line ends were converted on the way", async () => {
-    const file = await draw(9, 9, 3).png().toBuffer();
+    const file = await render(9, 9, 3).png().toBuffer();
     const converted = Buffer.from(file.toString("latin1").replace("\r\n", "\n"), "latin1");
 
     expect(readImageHeader(converted)).toBeUndefined();
@@ -282,7 +282,7 @@ describe("whatever the bytes", () => {
     );
   });
 
-  test("random bytes are no picture", () => {
+  test("random bytes are no image", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 30, maxLength: 200 }), (random) => {
         expect(readImageHeader(Uint8Array.of(0x2a, ...random))).toBeUndefined();

@@ -15,8 +15,8 @@ import { readLocalImage, readReferenceFile } from "./reference-file.ts";
 
 const isWindows = process.platform === "win32";
 const NAME = "subject_reference[0].image_file";
-const PICTURE = bigJpeg(3000);
-const DATA_URL = `data:image/jpeg;base64,${PICTURE.toString("base64")}`;
+const IMAGE = bigJpeg(3000);
+const DATA_URL = `data:image/jpeg;base64,${IMAGE.toString("base64")}`;
 
 interface Room extends AsyncDisposable {
   readonly base: string;
@@ -35,7 +35,7 @@ async function room(): Promise<Room> {
   const outside = join(directory.path, "outside");
   for (const path of [base, faces, home, outside, join(base, "deep")]) await mkdir(path);
   for (const path of [base, faces, home, outside, join(base, "deep")]) {
-    await writeFile(join(path, "face.jpeg"), PICTURE);
+    await writeFile(join(path, "face.jpeg"), IMAGE);
   }
   const places = { base, directories: [join(directory.path, "gone"), faces], homeDirectory: home };
   const read = (imageFile: string): Promise<string> => readReferenceFile(imageFile, NAME, places);
@@ -83,7 +83,7 @@ describe("a reference image is read", () => {
   test("from a file URL", async () => {
     await using place = await room();
     const spaced = join(place.base, "a face & more 100%.jpeg");
-    await writeFile(spaced, PICTURE);
+    await writeFile(spaced, IMAGE);
 
     expect(await place.read(pathToFileURL(join(place.base, "face.jpeg")).href)).toBe(DATA_URL);
     expect(await place.read(pathToFileURL(spaced).href.replace("file:", "FILE:"))).toBe(DATA_URL);
@@ -91,7 +91,7 @@ describe("a reference image is read", () => {
 
   test.skipIf(isWindows)("from a path that only holds the letters of a file URL", async () => {
     await using place = await room();
-    await writeFile(join(place.base, "profile:1.jpeg"), PICTURE);
+    await writeFile(join(place.base, "profile:1.jpeg"), IMAGE);
 
     expect(await place.read("profile:1.jpeg")).toBe(DATA_URL);
   });
@@ -130,12 +130,12 @@ describe("a reference image is read", () => {
 
   test.each(["jpeg", "png", "webp"] as const)("as %s by its leading bytes, whatever its name says", async (format) => {
     await using place = await room();
-    const picture = await sharp({ create: { width: 8, height: 8, channels: 3, background: "tomato" } })
+    const image = await sharp({ create: { width: 8, height: 8, channels: 3, background: "tomato" } })
       .toFormat(format)
       .toBuffer();
-    await writeFile(join(place.base, "picture.txt"), picture);
+    await writeFile(join(place.base, "image.txt"), image);
 
-    expect(await place.read("picture.txt")).toBe(`data:image/${format};base64,${picture.toString("base64")}`);
+    expect(await place.read("image.txt")).toBe(`data:image/${format};base64,${image.toString("base64")}`);
   });
 
   test.runIf(process.platform === "linux")("and closed again, also when it is refused", async () => {
@@ -182,7 +182,7 @@ describe("nothing is read", () => {
   test("in a directory whose name begins like the base's", async () => {
     await using place = await room();
     await mkdir(`${place.base}-other`);
-    await writeFile(join(`${place.base}-other`, "face.jpeg"), PICTURE);
+    await writeFile(join(`${place.base}-other`, "face.jpeg"), IMAGE);
 
     expect(await place.refusal("../base-other/face.jpeg")).toContain("is outside");
   });
@@ -242,7 +242,7 @@ describe("nothing is read", () => {
   test.each([
     ["empty", Buffer.alloc(0)],
     ["text", Buffer.from("root:x:0:0:root:/root:/bin/sh\n")],
-    ["a JPEG that ends before its size", PICTURE.subarray(0, 20)],
+    ["a JPEG that ends before its size", IMAGE.subarray(0, 20)],
   ])("that is %s instead of an image", async (_case, bytes) => {
     await using place = await room();
     const path = join(place.base, "odd.jpeg");

@@ -15,12 +15,12 @@ const canMount =
   process.platform === "linux" && spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
 const NOBODY_ABORTS = new AbortController().signal;
 
-function picture(background = "tomato"): Sharp {
+function image(background = "tomato"): Sharp {
   return sharp({ create: { ...SIZE, channels: 3, background } });
 }
 
 function jpeg(background?: string): Promise<Buffer> {
-  return picture(background).jpeg().toBuffer();
+  return image(background).jpeg().toBuffer();
 }
 
 async function* chunksOf(bytes: Uint8Array, size = 100): AsyncGenerator<Uint8Array> {
@@ -92,15 +92,15 @@ describe("a saved image", () => {
   });
 
   test.each([
-    ["jpeg", "image/jpeg", () => picture().jpeg()],
-    ["jpeg", "image/jpeg", () => picture().jpeg({ progressive: true })],
-    ["png", "image/png", () => picture().png()],
-    ["webp", "image/webp", () => picture().webp()],
-    ["webp", "image/webp", () => picture().webp({ lossless: true })],
-    ["webp", "image/webp", () => picture().ensureAlpha(0.5).webp()],
-  ] as const)("ends in .%s because its bytes are %s", async (extension, mimeType, draw) => {
+    ["jpeg", "image/jpeg", () => image().jpeg()],
+    ["jpeg", "image/jpeg", () => image().jpeg({ progressive: true })],
+    ["png", "image/png", () => image().png()],
+    ["webp", "image/webp", () => image().webp()],
+    ["webp", "image/webp", () => image().webp({ lossless: true })],
+    ["webp", "image/webp", () => image().ensureAlpha(0.5).webp()],
+  ] as const)("ends in .%s because its bytes are %s", async (extension, mimeType, render) => {
     await using directory = await temporaryDirectory();
-    const bytes = await draw().toBuffer();
+    const bytes = await render().toBuffer();
 
     const saved = await saveImage(
       chunksOf(bytes),
@@ -127,9 +127,9 @@ describe("a saved image", () => {
     expect(bytes.equals(await readFile(saved.path))).toBe(true);
   });
 
-  test("is measured by its first piece, even when a later one begins like another picture", async () => {
+  test("is measured by its first piece, even when a later one begins like another image", async () => {
     await using directory = await temporaryDirectory();
-    const another = await picture().resize(8, 8).png().toBuffer();
+    const another = await image().resize(8, 8).png().toBuffer();
     async function* pieces(): AsyncGenerator<Uint8Array> {
       yield await jpeg();
       yield another;
@@ -193,7 +193,7 @@ describe("a saved image", () => {
   });
 });
 
-test("nobody who keeps looking ever sees a picture that is not whole", async () => {
+test("nobody who keeps looking ever sees an image that is not whole", async () => {
   await using directory = await temporaryDirectory();
   const bytes = await jpeg();
   const progress = { isOver: false };
@@ -265,7 +265,7 @@ describe("a name that is taken", () => {
     expect(await readdir(elsewhere.path)).toEqual([]);
   });
 
-  test("with another ending is free", async () => {
+  test("with another extension is free", async () => {
     await using directory = await temporaryDirectory();
     await writeFile(join(directory.path, "hero.png"), "mine");
 
@@ -445,7 +445,7 @@ describe("a source that fails", () => {
 
   test("before its first byte leaves no file", async () => {
     await using directory = await temporaryDirectory();
-    const reason = new ImageError("There is no picture.");
+    const reason = new ImageError("There is no image.");
     const broken: AsyncIterable<Uint8Array> = {
       [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(reason) }),
     };
@@ -477,16 +477,16 @@ describe("what is no image", () => {
   test.each<[string, () => Promise<Uint8Array>]>([
     ["nothing at all", () => Promise.resolve(Buffer.alloc(0))],
     ["a page", () => Promise.resolve(Buffer.from("<!doctype html><title>502</title>"))],
-    ["a GIF", () => picture().gif().toBuffer()],
-    ["a TIFF", () => picture().tiff().toBuffer()],
+    ["a GIF", () => image().gif().toBuffer()],
+    ["a TIFF", () => image().tiff().toBuffer()],
     ["a WAV", () => Promise.resolve(Buffer.from(`RIFF\x24\0\0\0WAVEfmt ${"\0".repeat(40)}`, "latin1"))],
     ["the first bytes of a JPEG", async () => (await jpeg()).subarray(0, 20)],
-    ["the signature of a PNG", async () => (await picture().png().toBuffer()).subarray(0, 20)],
+    ["the signature of a PNG", async () => (await image().png().toBuffer()).subarray(0, 20)],
     ["a JPEG behind a blank", async () => Buffer.concat([Buffer.from(" "), await jpeg()])],
     ["two million zeros", () => Promise.resolve(Buffer.alloc(2_000_000))],
-  ])("here %s, is refused and leaves no file", async (_kind, draw) => {
+  ])("here %s, is refused and leaves no file", async (_kind, render) => {
     await using directory = await temporaryDirectory();
-    const bytes = await draw();
+    const bytes = await render();
     let names = 0;
     const nextBaseName = (): string => {
       names += 1;

@@ -8,22 +8,22 @@ import { bigJpeg } from "./big-jpeg.ts";
 import type { SpawnedServer } from "./server.ts";
 
 /** How the stand-in behaves in one test. */
-type Play = Pick<StandInOptions, "script" | "otherwise" | "linkScript" | "linkOtherwise" | "draw">;
+type Play = Pick<StandInOptions, "script" | "otherwise" | "linkScript" | "linkOtherwise" | "createImage">;
 
 /** What one test sees of the shared parts: only what belongs to it. */
 interface Visit {
-  readonly api: Pick<StandIn, "url" | "requests" | "downloads" | "pictures">;
+  readonly api: Pick<StandIn, "url" | "requests" | "downloads" | "deliveredImages">;
   readonly server: SpawnedServer;
 }
 
 /**
  * A stand-in and a server that all tests of one group use, one after the other. Each test begins with no request, no
- * picture and an empty base directory, and fails when it leaves a half-written file. What comes in late falls to the
- * next test, which did not ask for it.
+ * image and an empty base directory, and fails when it leaves a half-written file. What comes in late falls to the next
+ * test, which did not ask for it.
  *
  * @param start - starts the server; it is started once
- * @returns `begin`, which each test calls once; the stand-in draws small pictures of 1024 by 1024 pixels unless told
- *   otherwise
+ * @returns `begin`, which each test calls once; the stand-in creates small deliveredImages of 1024 by 1024 pixels
+ *   unless told otherwise
  */
 export function shareServer(start: (api: StandIn) => Promise<SpawnedServer>): {
   readonly begin: (play?: Play) => Visit;
@@ -38,7 +38,7 @@ export function shareServer(start: (api: StandIn) => Promise<SpawnedServer>): {
       linkOtherwise: (exchange) => {
         actor.linkOtherwise(exchange);
       },
-      draw: (description) => actor.draw(description),
+      createImage: (description) => actor.createImage(description),
     });
     server = await start(api);
   });
@@ -68,22 +68,22 @@ function act({
   otherwise = succeed(),
   linkScript = [],
   linkOtherwise = linkServes(),
-  draw = () => Promise.resolve(bigJpeg(5000)),
-}: Play): Required<Pick<Play, "otherwise" | "linkOtherwise" | "draw">> {
+  createImage = () => Promise.resolve(bigJpeg(5000)),
+}: Play): Required<Pick<Play, "otherwise" | "linkOtherwise" | "createImage">> {
   const [planned, plannedLinks] = [[...script], [...linkScript]];
   return {
     otherwise: (exchange) => (planned.shift() ?? otherwise)(exchange),
     linkOtherwise: (exchange) => {
       (plannedLinks.shift() ?? linkOtherwise)(exchange);
     },
-    draw,
+    createImage,
   };
 }
 
 function fromNowOn(api: StandIn): Visit["api"] {
   const { length: requests } = api.requests;
   const { length: downloads } = api.downloads;
-  const { length: pictures } = api.pictures;
+  const { length: deliveredImages } = api.deliveredImages;
   return {
     get requests() {
       return api.requests.slice(requests);
@@ -91,8 +91,8 @@ function fromNowOn(api: StandIn): Visit["api"] {
     get downloads() {
       return api.downloads.slice(downloads);
     },
-    get pictures() {
-      return api.pictures.slice(pictures);
+    get deliveredImages() {
+      return api.deliveredImages.slice(deliveredImages);
     },
     url: api.url,
   };

@@ -12,8 +12,8 @@ export interface ShownImage extends SavedImage {
 
 /** A button that shows an image, in its shape from the start, so that nothing moves when it arrives. */
 export function imageFrame(image: ShownImage, isEnlarged: boolean, onClick: () => void): HTMLButtonElement {
-  const picture = element("img", { alt: image.description, draggable: "false" });
-  const frame = element("button", { type: "button", class: "frame", "data-state": "loading" }, picture);
+  const imageElement = element("img", { alt: image.description, draggable: "false" });
+  const frame = element("button", { type: "button", class: "frame", "data-state": "loading" }, imageElement);
   frame.setAttribute("aria-expanded", String(isEnlarged));
   frame.title = isEnlarged ? "Make smaller" : "Enlarge";
   frame.style.aspectRatio = `${String(image.width)} / ${String(image.height)}`;
@@ -23,13 +23,13 @@ export function imageFrame(image: ShownImage, isEnlarged: boolean, onClick: () =
     if (!isEnlarged) frame.disabled = true;
     frame.append(element("span", { class: "missing" }, icon("image"), "No preview"));
   };
-  picture.addEventListener("load", () => {
+  imageElement.addEventListener("load", () => {
     frame.dataset["state"] = "shown";
   });
-  picture.addEventListener("error", showMissing);
+  imageElement.addEventListener("error", showMissing);
   void image.source.then((source) => {
     if (source === undefined) showMissing();
-    else picture.src = source;
+    else imageElement.src = source;
   });
   return frame;
 }

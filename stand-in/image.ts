@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import sharp from "sharp";
 
-/** What decides how a picture looks; equal descriptions give equal bytes. */
-export interface PictureDescription {
+/** What decides how an image looks; equal descriptions give equal bytes. */
+export interface ImageDescription {
   readonly prompt: string;
   readonly seed: number;
   /** Its place in the answer, counted from 0. */
@@ -24,10 +24,10 @@ const LABEL_STROKES = [
 ];
 
 /**
- * Draws a real JPEG of exactly the size described: a landscape out of the hash of prompt, seed and index, labelled
+ * Renders a real JPEG of exactly the size described: a landscape out of the hash of prompt, seed and index, labelled
  * STAND-IN so that nobody takes it for MiniMax's work.
  */
-export async function drawPicture({ prompt, seed, index, width, height }: PictureDescription): Promise<Buffer> {
+export async function renderImage({ prompt, seed, index, width, height }: ImageDescription): Promise<Buffer> {
   const digest = createHash("sha256")
     .update(JSON.stringify([prompt, seed, index]))
     .digest();
