@@ -90,7 +90,7 @@ export const environmentSchema = z.object({
     }),
   MINIMAX_API_HOST: apiHost.meta({
     fallback: `global (${API_HOSTS.global})`,
-    description: `cn for mainland China (${API_HOSTS.cn}), or an https origin. A key works only with the host of the region it was created in.`,
+    description: `global, cn for mainland China (${API_HOSTS.cn}), or an https origin. A key works only with the host of the region it was created in.`,
   }),
   MINIMAX_TIMEOUT_MS: integer("MINIMAX_TIMEOUT_MS", DEFAULT_CALL_BUDGET_MS, CALL_BUDGET_RANGE_MS).meta({
     fallback: `${DEFAULT_CALL_BUDGET_MS}`,
@@ -134,7 +134,9 @@ export interface Variable {
   readonly description: string;
 }
 
-/** Every variable the server reads, derived from the schema: the source of `--help`, README and registry entry. */
+/**
+ * Every variable the server reads, derived from the schema: the source of `--help`, README, registry entry and bundle.
+ */
 export const VARIABLES: readonly Variable[] = Object.entries(environmentSchema.shape).map(([name, field]) => {
   const { fallback, description = "" } = field.meta() ?? {};
   return { name, fallback: String(fallback), description };

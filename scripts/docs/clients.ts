@@ -1,5 +1,5 @@
 import { name, repository } from "../../package.json";
-import { cursorLinks, vsCodeLinks } from "../package/install-links.ts";
+import { cursorLink, vsCodeLink } from "../package/install-links.ts";
 
 const SERVER = "minimax-image";
 const REPOSITORY = repository.url.replace(/^git\+|\.git$/g, "");
@@ -25,14 +25,10 @@ export function clients(): string {
       `On Windows end with \`-- cmd /c npx -y ${name}\`; PowerShell wants \`'--'\` in quotation marks, Git Bash \`//c\`. Images go to \`output\` in the project you work in.`,
     ]),
     section("Cursor", [
-      `[Install in Cursor](${cursorLinks().web}), or open this address:`,
-      code("text", cursorLinks().app),
-      "Or put the standard configuration into `~/.cursor/mcp.json` (all projects) or `.cursor/mcp.json` (one project).",
+      `[Install in Cursor](${cursorLink()}), or put the standard configuration into \`~/.cursor/mcp.json\` (all projects) or \`.cursor/mcp.json\` (one project).`,
     ]),
     section("VS Code", [
-      `[Install in VS Code](${vsCodeLinks().web}), or open this address:`,
-      code("text", vsCodeLinks().app),
-      "Or write into `.vscode/mcp.json`; VS Code asks for the key once and keeps it:",
+      `[Install in VS Code](${vsCodeLink()}), or write into \`.vscode/mcp.json\`. VS Code asks for the key once and keeps it:`,
       json({
         inputs: [{ type: "promptString", id: "minimax-api-key", description: "MiniMax API key", password: true }],
         servers: { [SERVER]: { type: "stdio", ...NPX, env: { MINIMAX_API_KEY: "${input:minimax-api-key}" } } },
@@ -71,16 +67,13 @@ export function clients(): string {
       "The standard configuration, in `~/.gemini/settings.json`, `~/.qwen/settings.json`, `~/.copilot/mcp-config.json`, or Windsurf's `mcp_config.json`.",
     ]),
     section("Cline", [
-      "In `cline_mcp_settings.json`. The `timeout` (seconds) covers the start as well as a call; without it Cline gives a server 1.5 seconds to start and a call 60:",
-      json({ mcpServers: { [SERVER]: { ...NPX, timeout: 300 } } }),
+      'The standard configuration, in `cline_mcp_settings.json`, with `"timeout": 300` behind the `env` block. It counts in seconds and covers the start as well as a call: without it Cline gives a server 1.5 seconds to start, and a call 60.',
     ]),
-    section("Zed", ["In `settings.json`:", json({ context_servers: { [SERVER]: NPX } })]),
+    section("Zed", [
+      'The standard configuration, in `settings.json`, with `"context_servers"` in place of `"mcpServers"`.',
+    ]),
     section("From a clone", [
-      code("sh", `git clone ${REPOSITORY}\ncd ${name}\nnpm install`),
-      "`npm install` builds the server. Give your client `node` as the command and the full path of `dist/index.js` as its argument; on Windows each backslash in JSON is written twice:",
-      json({
-        mcpServers: { [SERVER]: { command: "node", args: [`/full/path/to/${name}/dist/index.js`], env: ENV } },
-      }),
+      `Clone and build it as under [Development](#development). Then the standard configuration, with \`"command": "node", "args": ["/full/path/to/${name}/dist/index.js"]\` in it; on Windows each backslash in JSON is written twice.`,
     ]),
   ].join("\n\n");
 }

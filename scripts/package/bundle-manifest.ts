@@ -1,5 +1,36 @@
 import { bugs, description, engines, homepage, keywords, license, name, repository, version } from "../../package.json";
 import { TOOL_NAME } from "../../src/constants.ts";
+import { VARIABLES } from "../../src/environment.ts";
+
+/** One variable that Claude Desktop asks for. */
+interface Setting {
+  readonly variable: string;
+  /** What the manifest calls it. */
+  readonly key: string;
+  /** What the variable's own description does not say, with a space in front. */
+  readonly addition?: string;
+  readonly form: Readonly<Record<string, string | boolean>>;
+}
+
+const SETTINGS: readonly Setting[] = [
+  {
+    variable: "MINIMAX_API_KEY",
+    key: "api_key",
+    addition: " Create one at platform.minimax.io, or at platform.minimax.cn in mainland China.",
+    form: { type: "string", title: "MiniMax API key", sensitive: true },
+  },
+  {
+    variable: "MINIMAX_OUTPUT_DIR",
+    key: "output_directory",
+    addition: " Left empty: Pictures/minimax-image-mcp.",
+    form: { type: "directory", title: "Where images are saved" },
+  },
+  {
+    variable: "MINIMAX_API_HOST",
+    key: "api_host",
+    form: { type: "string", title: "Region of the key", default: "global" },
+  },
+];
 
 /**
  * The manifest of the MCPB bundle: what Claude Desktop shows, asks for, and runs. Source: MCPB specification, manifest
@@ -25,36 +56,17 @@ export function bundleManifest(): object {
       mcp_config: {
         command: "node",
         args: ["${__dirname}/dist/index.js"],
-        env: {
-          MINIMAX_API_KEY: "${user_config.api_key}",
-          MINIMAX_OUTPUT_DIR: "${user_config.output_directory}",
-          MINIMAX_API_HOST: "${user_config.api_host}",
-        },
+        env: Object.fromEntries(SETTINGS.map(({ variable, key }) => [variable, `\${user_config.${key}}`])),
       },
     },
     tools: [{ name: TOOL_NAME, description: "Generate 1 to 9 images from a prompt and save them as files." }],
     compatibility: { platforms: ["darwin", "win32", "linux"], runtimes: { node: engines.node } },
-    user_config: {
-      api_key: {
-        type: "string",
-        title: "MiniMax API key",
-        description: "From platform.minimax.io, or platform.minimax.cn in mainland China.",
-        sensitive: true,
-        required: true,
-      },
-      output_directory: {
-        type: "directory",
-        title: "Where images are saved",
-        description: "Nothing is written outside this directory. Left empty: Pictures/minimax-image-mcp.",
-        required: false,
-      },
-      api_host: {
-        type: "string",
-        title: "Region of the key",
-        description: "global, or cn for a key from platform.minimax.cn.",
-        default: "global",
-        required: false,
-      },
-    },
+    user_config: Object.fromEntries(SETTINGS.map((setting) => [setting.key, userSetting(setting)])),
   };
+}
+
+function userSetting({ variable, addition = "", form }: Setting): object {
+  const known = VARIABLES.find((candidate) => candidate.name === variable);
+  if (known === undefined) throw new Error(`There is no variable ${variable}.`);
+  return { ...form, description: `${known.description}${addition}`, required: known.fallback === "required" };
 }
