@@ -122,239 +122,229 @@ async function bytesOf(
   return Buffer.concat(chunks);
 }
 
-describe("a request", () => {
-  test("is one POST with the key and exactly the body that was asked for", async () => {
-    await using api = await startStandIn({ script: [deliver([IMAGE])] });
+test("a request is one POST with the key and exactly the body that was asked for", async () => {
+  await using api = await startStandIn({ script: [deliver([IMAGE])] });
 
-    await ask(api, { request: { seed: 0, prompt: "ein Käfer 🐞" } }).outcome;
+  await ask(api, { request: { seed: 0, prompt: "ein Käfer 🐞" } }).outcome;
 
-    expect(api.requests).toMatchObject([
-      {
-        method: "POST",
-        url: "/v1/image_generation",
-        headers: { authorization: `Bearer ${STAND_IN_KEY}`, "content-type": "application/json" },
-      },
-    ]);
-    expect(api.requests[0]?.body).toEqual({ ...REQUEST, seed: 0, prompt: "ein Käfer 🐞" });
-  });
-
-  test("that succeeds gives the images in MiniMax's order, with the id and the counts", async () => {
-    const second = Buffer.from("another one");
-    await using api = await startStandIn({ script: [deliver([IMAGE, second])] });
-
-    const generation = await ask(api, { request: { n: 2 } }).outcome;
-
-    expect(generation).toMatchObject({ metadata: { failed_count: "0", success_count: "2" } });
-    expect(generation.id).toMatch(/^[0-9a-f]{32}$/);
-    expect(await Promise.all(generation.images.map((image) => bytesOf(image)))).toEqual([IMAGE, second]);
-  });
-
-  test("says what is being done", async () => {
-    await using api = await startStandIn({ script: [deliver([IMAGE])] });
-
-    const { outcome, activities } = ask(api, { request: { n: 3 } });
-    await outcome;
-
-    expect(activities).toEqual(["generating 3 images, 0 s"]);
-  });
-
-  test("does not follow a redirect, and takes the key nowhere else", async () => {
-    await using elsewhere = await startWebServer((_, response) => response.end("{}"));
-    await using api = await startStandIn({ script: [status(307, { headers: { Location: elsewhere.url } })] });
-
-    const error = await failureOf(ask(api).outcome);
-
-    expect(error.name).toBe("HttpError");
-    expect(error.message).toContain("HTTP 307");
-    expect(elsewhere.requests).toEqual([]);
-  });
+  expect(api.requests).toMatchObject([
+    {
+      method: "POST",
+      url: "/v1/image_generation",
+      headers: { authorization: `Bearer ${STAND_IN_KEY}`, "content-type": "application/json" },
+    },
+  ]);
+  expect(api.requests[0]?.body).toEqual({ ...REQUEST, seed: 0, prompt: "ein Käfer 🐞" });
 });
 
-describe("a refusal", () => {
-  test("a refusal that says that nothing was generated is waited out, said, and the request is retried", async () => {
-    await using api = await startStandIn({ script: [refuse(1002), deliver([IMAGE])] });
-    const clock = instantClock({ unixMs: UNIX_MS });
+test("a request that succeeds gives the images in MiniMax's order, with the id and the counts", async () => {
+  const second = Buffer.from("another one");
+  await using api = await startStandIn({ script: [deliver([IMAGE, second])] });
 
-    const { outcome, activities } = ask(api, { clock });
+  const generation = await ask(api, { request: { n: 2 } }).outcome;
 
-    expect((await outcome).images).toHaveLength(1);
-    expect(api.requests).toHaveLength(2);
-    expect(waits(clock)[0]).toBe(60_500);
-    expect(activities.slice(0, 2)).toEqual([
-      "generating 1 image, 0 s",
-      expect.stringMatching(/rate limit.* Attempt 2 of 4 in 61 s\.$/),
-    ]);
-  });
-
-  test.each<readonly [string, string, number]>([
-    ["seconds", "20", 20_500],
-    ["no seconds at all", "0", 500],
-    ["an HTTP date", new Date(UNIX_MS + 90_000).toUTCString(), 90_500],
-    ["a date that has passed", new Date(UNIX_MS - 90_000).toUTCString(), 500],
-    ["a date in C's old form", "Tue Jan  1 12:01:30 2030", 90_500],
-    ["an ISO date", "2030-01-01T12:01:30Z", 90_500],
-    ["an ISO date with an offset", "2030-01-01T14:01:30+02:00", 90_500],
-    ["something else", "soon", 500],
-    ["nothing", "", 500],
-    ["more seconds than there are", "9".repeat(400), 500],
-  ])("a Retry-After of %s is waited for that long, with jitter on top", async (_form, header, expected) => {
-    await using api = await startStandIn({
-      script: [status(503, { headers: { "Retry-After": header } }), deliver([IMAGE])],
-    });
-    const clock = instantClock({ unixMs: UNIX_MS });
-
-    await ask(api, { clock }).outcome;
-
-    expect(waits(clock)).toEqual([expected]);
-  });
-
-  test.each<readonly [string, Behaviour, number]>([
-    ["with code 1002", refuse(1002), 60_000],
-    ["with a Retry-After", status(429, { headers: { "Retry-After": "7" } }), ERROR_BODY_WAIT_MS + 7_000],
-    [
-      "with a Retry-After of a day, for as long as a call may take,",
-      status(429, { headers: { "Retry-After": "86400" } }),
-      ERROR_BODY_WAIT_MS + CALL_BUDGET_RANGE_MS.maximum,
-    ],
-  ])("a refusal %s holds back every other request as well", async (_what, fault, pauseMs) => {
-    await using api = await startStandIn({ script: [fault] });
-    const clock = instantClock();
-    const nowMs = clock.monotonicMs();
-    const { limiter, outcome } = ask(api, { clock, deadlineMs: nowMs + 1_000 });
-    await failureOf(outcome);
-
-    await take(limiter);
-
-    expect(clock.monotonicMs()).toBe(nowMs + pauseMs);
-  });
-
-  test("a refusal that asks for no pause holds back nobody", async () => {
-    await using api = await startStandIn({ script: [refuse(1000)] });
-    const clock = instantClock();
-    const nowMs = clock.monotonicMs();
-    const { limiter, outcome } = ask(api, { clock, deadlineMs: nowMs + 100 });
-    await failureOf(outcome);
-
-    await take(limiter);
-
-    expect(clock.monotonicMs()).toBe(nowMs);
-  });
-
-  test("a body that is no JSON is an unknown outcome with the reason, and is never retried", async () => {
-    await using api = await startStandIn({ script: [answer("pong")] });
-
-    const error = await failureOf(ask(api).outcome);
-
-    expect(error.name).toBe("UnknownOutcomeError");
-    expect(error.message).toContain("its answer could not be read: the body is not JSON");
-    expect(api.requests).toHaveLength(1);
-  });
+  expect(generation).toMatchObject({ metadata: { failed_count: "0", success_count: "2" } });
+  expect(generation.id).toMatch(/^[0-9a-f]{32}$/);
+  expect(await Promise.all(generation.images.map((image) => bytesOf(image)))).toEqual([IMAGE, second]);
 });
 
-describe("where nothing listens", () => {
-  test("no request is sent, and connecting is retried", async () => {
-    const clock = instantClock();
-    const url = `http://${await closedHost()}`;
+test("a request says what is being done", async () => {
+  await using api = await startStandIn({ script: [deliver([IMAGE])] });
 
-    const { outcome, activities } = ask({ url }, { clock });
-    const error = await failureOf(outcome);
+  const { outcome, activities } = ask(api, { request: { n: 3 } });
+  await outcome;
 
-    expect(error.name).toBe("RetriesExhaustedError");
-    expect(error.message).toContain(`Could not connect to ${new URL(url).host} (ECONNREFUSED)`);
-    expect(error.message).toContain("Tried 4 times");
-    expect(error.details.recovery).toContain("Nothing was sent or billed");
-    expect(activities.filter((activity) => activity.includes("Could not connect"))).toHaveLength(3);
-    expect(waits(clock)).toEqual([500, 1_000, 2_000]);
-  });
-
-  test("the failed connection is the cause of the error", async () => {
-    const url = `http://${await closedHost()}`;
-
-    const { cause } = await failureOf(ask({ url }).outcome);
-
-    expect(cause).toHaveProperty("cause.cause.code", "ECONNREFUSED");
-  });
-
-  test("the check of the host says so, with the failed connection as the cause", async () => {
-    const url = `http://${await closedHost()}`;
-
-    const error = await failureOf(clientFor(url, systemClock).checkKey(NOBODY_ABORTS));
-
-    expect(error.message).toBe(`Could not connect to ${new URL(url).host} (ECONNREFUSED).`);
-    expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
-  });
+  expect(activities).toEqual(["generating 3 images, 0 s"]);
 });
 
-describe("a proxy that is configured is named where no connection comes about", () => {
-  test("for a request", async () => {
-    const url = `http://${await closedHost()}`;
+test("a request does not follow a redirect, and takes the key nowhere else", async () => {
+  await using elsewhere = await startWebServer((_, response) => response.end("{}"));
+  await using api = await startStandIn({ script: [status(307, { headers: { Location: elsewhere.url } })] });
 
-    const { message } = await failureOf(ask({ url }, { proxy: PROXY }).outcome);
+  const error = await failureOf(ask(api).outcome);
 
-    expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
-  });
-
-  test("for the check of the host", async () => {
-    const url = `http://${await closedHost()}`;
-
-    const { message } = await failureOf(clientFor(url, systemClock, { proxy: PROXY }).checkKey(NOBODY_ABORTS));
-
-    expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
-  });
-
-  test("for a download", async () => {
-    const url = `http://${await closedHost()}`;
-    const reader = clientFor(url, systemClock, { proxy: PROXY }).readImage({ link: url }, NOBODY_ABORTS);
-
-    const { message } = await failureOf(reader.next());
-
-    expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
-  });
+  expect(error.name).toBe("HttpError");
+  expect(error.message).toContain("HTTP 307");
+  expect(elsewhere.requests).toEqual([]);
 });
 
-describe("a request that is ended by the used up budget", () => {
-  test("while it waits for the answer has an unknown outcome", async () => {
-    await using api = await startStandIn({ script: [fallSilent()] });
-    const { outcome, abort } = ask(api);
-    await waitFor("the request", () => api.requests.length === 1);
+test("a refusal: a refusal that says that nothing was generated is waited out, said, and the request is retried", async () => {
+  await using api = await startStandIn({ script: [refuse(1002), deliver([IMAGE])] });
+  const clock = instantClock({ unixMs: UNIX_MS });
 
-    abort(BUDGET_SPENT);
+  const { outcome, activities } = ask(api, { clock });
 
-    const error = await failureOf(outcome);
-    expect(error.name).toBe("UnknownOutcomeError");
-    expect(error.message).toContain("no whole answer came within the call's 230 s");
-    expect(error.message).toContain("may have been generated and billed");
-    await waitFor("the closed connection", () => api.openExchanges() === 0);
-    expect(api.requests).toHaveLength(1);
+  expect((await outcome).images).toHaveLength(1);
+  expect(api.requests).toHaveLength(2);
+  expect(waits(clock)[0]).toBe(60_500);
+  expect(activities.slice(0, 2)).toEqual([
+    "generating 1 image, 0 s",
+    expect.stringMatching(/rate limit.* Attempt 2 of 4 in 61 s\.$/),
+  ]);
+});
+
+test.each<readonly [string, string, number]>([
+  ["seconds", "20", 20_500],
+  ["no seconds at all", "0", 500],
+  ["an HTTP date", new Date(UNIX_MS + 90_000).toUTCString(), 90_500],
+  ["a date that has passed", new Date(UNIX_MS - 90_000).toUTCString(), 500],
+  ["a date in C's old form", "Tue Jan  1 12:01:30 2030", 90_500],
+  ["an ISO date", "2030-01-01T12:01:30Z", 90_500],
+  ["an ISO date with an offset", "2030-01-01T14:01:30+02:00", 90_500],
+  ["something else", "soon", 500],
+  ["nothing", "", 500],
+  ["more seconds than there are", "9".repeat(400), 500],
+])("a refusal: a Retry-After of %s is waited for that long, with jitter on top", async (_form, header, expected) => {
+  await using api = await startStandIn({
+    script: [status(503, { headers: { "Retry-After": header } }), deliver([IMAGE])],
   });
+  const clock = instantClock({ unixMs: UNIX_MS });
 
-  test("while it reads an error that shows images has an unknown outcome", async () => {
-    const { body, hasBegun } = endlessBody(400);
-    await using api = await startStandIn({ script: [body] });
-    const { outcome, abort } = ask(api);
-    await waitFor("the reading of the answer", hasBegun);
+  await ask(api, { clock }).outcome;
 
-    abort(BUDGET_SPENT);
+  expect(waits(clock)).toEqual([expected]);
+});
 
-    const error = await failureOf(outcome);
-    expect(error.name).toBe("UnknownOutcomeError");
-    expect(error.message).toContain("may have been generated and billed");
-  });
+test.each<readonly [string, Behaviour, number]>([
+  ["with code 1002", refuse(1002), 60_000],
+  ["with a Retry-After", status(429, { headers: { "Retry-After": "7" } }), ERROR_BODY_WAIT_MS + 7_000],
+  [
+    "with a Retry-After of a day, for as long as a call may take,",
+    status(429, { headers: { "Retry-After": "86400" } }),
+    ERROR_BODY_WAIT_MS + CALL_BUDGET_RANGE_MS.maximum,
+  ],
+])("a refusal: a refusal %s holds back every other request as well", async (_what, fault, pauseMs) => {
+  await using api = await startStandIn({ script: [fault] });
+  const clock = instantClock();
+  const nowMs = clock.monotonicMs();
+  const { limiter, outcome } = ask(api, { clock, deadlineMs: nowMs + 1_000 });
+  await failureOf(outcome);
 
-  test("while it reads the answer has an unknown outcome", async () => {
-    const { body, hasBegun } = endlessBody(200);
-    await using api = await startStandIn({ script: [body] });
-    const { outcome, abort } = ask(api);
-    await waitFor("the reading of the answer", hasBegun);
+  await take(limiter);
 
-    abort(BUDGET_SPENT);
+  expect(clock.monotonicMs()).toBe(nowMs + pauseMs);
+});
 
-    const error = await failureOf(outcome);
-    expect(error.name).toBe("UnknownOutcomeError");
-    expect(error.message).toContain("no whole answer came within the call's 230 s");
-    await waitFor("the closed connection", () => api.openExchanges() === 0);
-    expect(api.requests).toHaveLength(1);
-  });
+test("a refusal: a refusal that asks for no pause holds back nobody", async () => {
+  await using api = await startStandIn({ script: [refuse(1000)] });
+  const clock = instantClock();
+  const nowMs = clock.monotonicMs();
+  const { limiter, outcome } = ask(api, { clock, deadlineMs: nowMs + 100 });
+  await failureOf(outcome);
+
+  await take(limiter);
+
+  expect(clock.monotonicMs()).toBe(nowMs);
+});
+
+test("a refusal: a body that is no JSON is an unknown outcome with the reason, and is never retried", async () => {
+  await using api = await startStandIn({ script: [answer("pong")] });
+
+  const error = await failureOf(ask(api).outcome);
+
+  expect(error.name).toBe("UnknownOutcomeError");
+  expect(error.message).toContain("its answer could not be read: the body is not JSON");
+  expect(api.requests).toHaveLength(1);
+});
+
+test("where nothing listens: no request is sent, and connecting is retried", async () => {
+  const clock = instantClock();
+  const url = `http://${await closedHost()}`;
+
+  const { outcome, activities } = ask({ url }, { clock });
+  const error = await failureOf(outcome);
+
+  expect(error.name).toBe("RetriesExhaustedError");
+  expect(error.message).toContain(`Could not connect to ${new URL(url).host} (ECONNREFUSED)`);
+  expect(error.message).toContain("Tried 4 times");
+  expect(error.details.recovery).toContain("Nothing was sent or billed");
+  expect(activities.filter((activity) => activity.includes("Could not connect"))).toHaveLength(3);
+  expect(waits(clock)).toEqual([500, 1_000, 2_000]);
+});
+
+test("where nothing listens: the failed connection is the cause of the error", async () => {
+  const url = `http://${await closedHost()}`;
+
+  const { cause } = await failureOf(ask({ url }).outcome);
+
+  expect(cause).toHaveProperty("cause.cause.code", "ECONNREFUSED");
+});
+
+test("where nothing listens: the check of the host says so, with the failed connection as the cause", async () => {
+  const url = `http://${await closedHost()}`;
+
+  const error = await failureOf(clientFor(url, systemClock).checkKey(NOBODY_ABORTS));
+
+  expect(error.message).toBe(`Could not connect to ${new URL(url).host} (ECONNREFUSED).`);
+  expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
+});
+
+test("a proxy that is configured is named where no connection comes about for a request", async () => {
+  const url = `http://${await closedHost()}`;
+
+  const { message } = await failureOf(ask({ url }, { proxy: PROXY }).outcome);
+
+  expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
+});
+
+test("a proxy that is configured is named where no connection comes about for the check of the host", async () => {
+  const url = `http://${await closedHost()}`;
+
+  const { message } = await failureOf(clientFor(url, systemClock, { proxy: PROXY }).checkKey(NOBODY_ABORTS));
+
+  expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
+});
+
+test("a proxy that is configured is named where no connection comes about for a download", async () => {
+  const url = `http://${await closedHost()}`;
+  const reader = clientFor(url, systemClock, { proxy: PROXY }).readImage({ link: url }, NOBODY_ABORTS);
+
+  const { message } = await failureOf(reader.next());
+
+  expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
+});
+
+test("a request that is ended by the used up budget while it waits for the answer has an unknown outcome", async () => {
+  await using api = await startStandIn({ script: [fallSilent()] });
+  const { outcome, abort } = ask(api);
+  await waitFor("the request", () => api.requests.length === 1);
+
+  abort(BUDGET_SPENT);
+
+  const error = await failureOf(outcome);
+  expect(error.name).toBe("UnknownOutcomeError");
+  expect(error.message).toContain("no whole answer came within the call's 230 s");
+  expect(error.message).toContain("may have been generated and billed");
+  await waitFor("the closed connection", () => api.openExchanges() === 0);
+  expect(api.requests).toHaveLength(1);
+});
+
+test("a request that is ended by the used up budget while it reads an error that shows images has an unknown outcome", async () => {
+  const { body, hasBegun } = endlessBody(400);
+  await using api = await startStandIn({ script: [body] });
+  const { outcome, abort } = ask(api);
+  await waitFor("the reading of the answer", hasBegun);
+
+  abort(BUDGET_SPENT);
+
+  const error = await failureOf(outcome);
+  expect(error.name).toBe("UnknownOutcomeError");
+  expect(error.message).toContain("may have been generated and billed");
+});
+
+test("a request that is ended by the used up budget while it reads the answer has an unknown outcome", async () => {
+  const { body, hasBegun } = endlessBody(200);
+  await using api = await startStandIn({ script: [body] });
+  const { outcome, abort } = ask(api);
+  await waitFor("the reading of the answer", hasBegun);
+
+  abort(BUDGET_SPENT);
+
+  const error = await failureOf(outcome);
+  expect(error.name).toBe("UnknownOutcomeError");
+  expect(error.message).toContain("no whole answer came within the call's 230 s");
+  await waitFor("the closed connection", () => api.openExchanges() === 0);
+  expect(api.requests).toHaveLength(1);
 });
 
 describe.each<readonly [string, unknown]>([
@@ -390,23 +380,24 @@ describe.each<readonly [string, unknown]>([
   });
 });
 
-describe("a request that is cancelled", () => {
-  test("while it waits for the answer ends with the reason, and closes its connection", async () => {
-    await using api = await startStandIn({ script: [fallSilent()] });
-    const { outcome, abort } = ask(api);
-    await waitFor("the request", () => api.requests.length === 1);
+test("a request that is cancelled while it waits for the answer ends with the reason, and closes its connection", async () => {
+  await using api = await startStandIn({ script: [fallSilent()] });
+  const { outcome, abort } = ask(api);
+  await waitFor("the request", () => api.requests.length === 1);
 
-    abort(CANCELLED);
+  abort(CANCELLED);
 
-    await expect(outcome).rejects.toBe(CANCELLED);
-    await waitFor("the closed connection", () => api.openExchanges() === 0);
-    expect(api.requests).toHaveLength(1);
-  });
+  await expect(outcome).rejects.toBe(CANCELLED);
+  await waitFor("the closed connection", () => api.openExchanges() === 0);
+  expect(api.requests).toHaveLength(1);
+});
 
-  test.each([
-    ["the answer", 200],
-    ["a refusal", 503],
-  ])("while it reads %s ends with the reason, and closes its connection", async (_what, code) => {
+test.each([
+  ["the answer", 200],
+  ["a refusal", 503],
+])(
+  "a request that is cancelled while it reads %s ends with the reason, and closes its connection",
+  async (_what, code) => {
     const { body, hasBegun } = endlessBody(code);
     await using api = await startStandIn({ script: [body] });
     const { outcome, abort } = ask(api);
@@ -417,158 +408,151 @@ describe("a request that is cancelled", () => {
     await expect(outcome).rejects.toBe(CANCELLED);
     await waitFor("the closed connection", () => api.openExchanges() === 0);
     expect(api.requests).toHaveLength(1);
-  });
+  },
+);
+
+test("the queue: a request whose slot would come too late is not sent", async () => {
+  await using api = await startStandIn();
+  const clock = instantClock();
+  const limiter = new RateLimiter(clock, 1, WINDOW_MS);
+  await take(limiter);
+
+  const error = await failureOf(ask(api, { clock, limiter, deadlineMs: clock.monotonicMs() + 50_000 }).outcome);
+
+  expect(error.name).toBe("QueueTimeoutError");
+  expect(error.message).toContain("the next free slot is in 61 s");
+  expect(api.requests).toEqual([]);
 });
 
-describe("the queue", () => {
-  test("a request whose slot would come too late is not sent", async () => {
-    await using api = await startStandIn();
-    const clock = instantClock();
-    const limiter = new RateLimiter(clock, 1, WINDOW_MS);
-    await take(limiter);
+test("the queue: a request that is retried queues anew, behind those that came meanwhile", async () => {
+  await using api = await startStandIn({ script: [refuse(1000), deliver([IMAGE])] });
+  const clock = instantClock();
+  const limiter = new RateLimiter(clock, 1, WINDOW_MS);
+  const sent: number[] = [];
+  const onActivity = (activity: string): void => {
+    if (activity.includes("Attempt 2 of 4")) void take(limiter).then(() => sent.push(api.requests.length));
+  };
 
-    const error = await failureOf(ask(api, { clock, limiter, deadlineMs: clock.monotonicMs() + 50_000 }).outcome);
+  const { outcome, activities } = ask(api, { clock, limiter, onActivity });
 
-    expect(error.name).toBe("QueueTimeoutError");
-    expect(error.message).toContain("the next free slot is in 61 s");
-    expect(api.requests).toEqual([]);
-  });
-
-  test("a request that is retried queues anew, behind those that came meanwhile", async () => {
-    await using api = await startStandIn({ script: [refuse(1000), deliver([IMAGE])] });
-    const clock = instantClock();
-    const limiter = new RateLimiter(clock, 1, WINDOW_MS);
-    const sent: number[] = [];
-    const onActivity = (activity: string): void => {
-      if (activity.includes("Attempt 2 of 4")) void take(limiter).then(() => sent.push(api.requests.length));
-    };
-
-    const { outcome, activities } = ask(api, { clock, limiter, onActivity });
-
-    expect((await outcome).images).toHaveLength(1);
-    expect(sent).toEqual([1]);
-    expect(activities).toContainEqual(expect.stringMatching(/^waiting for a slot .*, 1 call ahead, about \d+ s$/));
-  });
+  expect((await outcome).images).toHaveLength(1);
+  expect(sent).toEqual([1]);
+  expect(activities).toContainEqual(expect.stringMatching(/^waiting for a slot .*, 1 call ahead, about \d+ s$/));
 });
 
-describe("the trace id", () => {
-  test("is passed on with a refusal", async () => {
-    await using api = await startStandIn({ script: [answer(refusal(2013), { headers: { "Trace-Id": "04a1b2" } })] });
+test("the trace id is passed on with a refusal", async () => {
+  await using api = await startStandIn({ script: [answer(refusal(2013), { headers: { "Trace-Id": "04a1b2" } })] });
 
-    expect((await failureOf(ask(api).outcome)).details.traceId).toBe("04a1b2");
-  });
-
-  test("is bounded, and never holds the key", async () => {
-    const header = `${STAND_IN_KEY} ${"x".repeat(90)}${STAND_IN_KEY}${"y".repeat(4_000)}`;
-    await using api = await startStandIn({ script: [answer(refusal(2013), { headers: { "Trace-Id": header } })] });
-
-    const { traceId = "" } = (await failureOf(ask(api).outcome)).details;
-
-    expect(traceId).toMatch(/^\[API key\] x+/);
-    expect(traceId.length).toBeLessThanOrEqual(101);
-    expect(traceId).not.toContain("sk-api");
-  });
-
-  test("stands in for an id that the body does not have", async () => {
-    const body = JSON.stringify({
-      data: { image_base64: [IMAGE.toString("base64")] },
-      base_resp: { status_code: 0 },
-    });
-    await using api = await startStandIn({
-      script: [answer(body, { headers: { "Trace-Id": "04a1b2" } }), answer(body)],
-    });
-
-    expect((await ask(api).outcome).id).toBe("04a1b2");
-    expect((await ask(api).outcome).id).toBeUndefined();
-  });
+  expect((await failureOf(ask(api).outcome)).details.traceId).toBe("04a1b2");
 });
 
-describe("the key", () => {
-  test("is taken out of what MiniMax says", async () => {
-    await using api = await startStandIn({ script: [echoKey(2013)] });
+test("the trace id is bounded, and never holds the key", async () => {
+  const header = `${STAND_IN_KEY} ${"x".repeat(90)}${STAND_IN_KEY}${"y".repeat(4_000)}`;
+  await using api = await startStandIn({ script: [answer(refusal(2013), { headers: { "Trace-Id": header } })] });
 
-    const { message } = await failureOf(ask(api).outcome);
+  const { traceId = "" } = (await failureOf(ask(api).outcome)).details;
 
-    expect(message).toContain("Bearer [API key]");
-    expect(message).not.toContain(STAND_IN_KEY);
-  });
-
-  test("that is wrong is refused, and is not shown", async () => {
-    await using api = await startStandIn();
-
-    const error = await failureOf(ask(api, { apiKey: "sk-api-wrong" }).outcome);
-
-    expect(error.details.code).toBe(2049);
-    expect(error.details.recovery).toContain("MINIMAX_API_HOST");
-    expect(`${error.message} ${JSON.stringify(error.details)}`).not.toContain("sk-api-wrong");
-  });
+  expect(traceId).toMatch(/^\[API key\] x+/);
+  expect(traceId.length).toBeLessThanOrEqual(101);
+  expect(traceId).not.toContain("sk-api");
 });
 
-describe("an image", () => {
-  test("that came with the answer is read without another request", async () => {
-    const chunks = [Uint8Array.of(1, 2), Uint8Array.of(3)];
-
-    expect(await bytesOf({ chunks })).toEqual(Buffer.of(1, 2, 3));
+test("the trace id stands in for an id that the body does not have", async () => {
+  const body = JSON.stringify({
+    data: { image_base64: [IMAGE.toString("base64")] },
+    base_resp: { status_code: 0 },
+  });
+  await using api = await startStandIn({
+    script: [answer(body, { headers: { "Trace-Id": "04a1b2" } }), answer(body)],
   });
 
-  test("behind a link is downloaded to the byte, without the key, and the link is kept to the letter", async () => {
-    await using api = await startStandIn({ script: [succeed()] });
-    const { images } = await ask(api, { request: { response_format: "url" } }).outcome;
-
-    expect(await bytesOf(images[0])).toEqual(api.deliveredImages[0]);
-
-    expect(api.downloads).toHaveLength(1);
-    expect(api.downloads[0]?.headers.authorization).toBeUndefined();
-    expect(images).toEqual([{ index: 0, link: `${api.url}${api.downloads[0]?.url ?? ""}` }]);
-  });
-
-  test("of no bytes is passed on as it is", async () => {
-    await using web = await startWebServer((_, response) => response.writeHead(204).end());
-
-    expect(await bytesOf({ link: web.url })).toEqual(Buffer.alloc(0));
-  });
-
-  test("that is as large as allowed is passed on, and one that is larger is not", async () => {
-    await using web = await startWebServer((request, response) => {
-      response.end(Buffer.alloc(IMAGE_MAX_BYTES + Number(request.url?.slice(1))));
-    });
-
-    expect(await bytesOf({ link: `${web.url}/0` })).toHaveLength(IMAGE_MAX_BYTES);
-    expect((await failureOf(bytesOf({ link: `${web.url}/1` }))).message).toContain("larger than 33554432 bytes");
-  });
+  expect((await ask(api).outcome).id).toBe("04a1b2");
+  expect((await ask(api).outcome).id).toBeUndefined();
 });
 
-describe("a download that may work the next time", () => {
-  test.each([
-    ["HTTP 500", linkStatus(500), "HTTP 500"],
-    ["HTTP 408", linkStatus(408), "HTTP 408"],
-    ["HTTP 429", linkStatus(429), "HTTP 429"],
-    ["a connection that breaks", linkBreaksOff("close"), "could not be downloaded from 127.0.0.1"],
-  ])("because of %s says so", async (_what, fault, words) => {
-    await using api = await startStandIn({ linkScript: [fault] });
-    const { images } = await ask(api, { request: { response_format: "url" } }).outcome;
+test("the key is taken out of what MiniMax says", async () => {
+  await using api = await startStandIn({ script: [echoKey(2013)] });
 
-    const error = await failureOf(bytesOf(images[0]));
+  const { message } = await failureOf(ask(api).outcome);
 
-    expect(error).toBeInstanceOf(ImageError);
-    expect(error.message).toContain(words);
-    expect(error.details.retryAfterMs).toBe(0);
+  expect(message).toContain("Bearer [API key]");
+  expect(message).not.toContain(STAND_IN_KEY);
+});
+
+test("the key that is wrong is refused, and is not shown", async () => {
+  await using api = await startStandIn();
+
+  const error = await failureOf(ask(api, { apiKey: "sk-api-wrong" }).outcome);
+
+  expect(error.details.code).toBe(2049);
+  expect(error.details.recovery).toContain("MINIMAX_API_HOST");
+  expect(`${error.message} ${JSON.stringify(error.details)}`).not.toContain("sk-api-wrong");
+});
+
+test("an image that came with the answer is read without another request", async () => {
+  const chunks = [Uint8Array.of(1, 2), Uint8Array.of(3)];
+
+  expect(await bytesOf({ chunks })).toEqual(Buffer.of(1, 2, 3));
+});
+
+test("an image behind a link is downloaded to the byte, without the key, and the link is kept to the letter", async () => {
+  await using api = await startStandIn({ script: [succeed()] });
+  const { images } = await ask(api, { request: { response_format: "url" } }).outcome;
+
+  expect(await bytesOf(images[0])).toEqual(api.deliveredImages[0]);
+
+  expect(api.downloads).toHaveLength(1);
+  expect(api.downloads[0]?.headers.authorization).toBeUndefined();
+  expect(images).toEqual([{ index: 0, link: `${api.url}${api.downloads[0]?.url ?? ""}` }]);
+});
+
+test("an image of no bytes is passed on as it is", async () => {
+  await using web = await startWebServer((_, response) => response.writeHead(204).end());
+
+  expect(await bytesOf({ link: web.url })).toEqual(Buffer.alloc(0));
+});
+
+test("an image that is as large as allowed is passed on, and one that is larger is not", async () => {
+  await using web = await startWebServer((request, response) => {
+    response.end(Buffer.alloc(IMAGE_MAX_BYTES + Number(request.url?.slice(1))));
   });
 
-  test("because nothing listens says so, without the signed part of the link", async () => {
-    const url = `http://${await closedHost()}`;
+  expect(await bytesOf({ link: `${web.url}/0` })).toHaveLength(IMAGE_MAX_BYTES);
+  expect((await failureOf(bytesOf({ link: `${web.url}/1` }))).message).toContain("larger than 33554432 bytes");
+});
 
-    const error = await failureOf(bytesOf({ link: `${url}/a?Signature=secret` }));
+test.each([
+  ["HTTP 500", linkStatus(500), "HTTP 500"],
+  ["HTTP 408", linkStatus(408), "HTTP 408"],
+  ["HTTP 429", linkStatus(429), "HTTP 429"],
+  ["a connection that breaks", linkBreaksOff("close"), "could not be downloaded from 127.0.0.1"],
+])("a download that may work the next time because of %s says so", async (_what, fault, words) => {
+  await using api = await startStandIn({ linkScript: [fault] });
+  const { images } = await ask(api, { request: { response_format: "url" } }).outcome;
 
-    expect(error.message).toBe(`The image could not be downloaded from ${new URL(url).host} (ECONNREFUSED).`);
-    expect(error.details.retryAfterMs).toBe(0);
-    expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
-  });
+  const error = await failureOf(bytesOf(images[0]));
 
-  test.each([
-    ["in the middle", linkBreaksOff("silence")],
-    ["from the beginning", () => undefined],
-  ])("because nothing comes %s is given up after a while, and its connection is closed", async (_when, fault) => {
+  expect(error).toBeInstanceOf(ImageError);
+  expect(error.message).toContain(words);
+  expect(error.details.retryAfterMs).toBe(0);
+});
+
+test("a download that may work the next time because nothing listens says so, without the signed part of the link", async () => {
+  const url = `http://${await closedHost()}`;
+
+  const error = await failureOf(bytesOf({ link: `${url}/a?Signature=secret` }));
+
+  expect(error.message).toBe(`The image could not be downloaded from ${new URL(url).host} (ECONNREFUSED).`);
+  expect(error.details.retryAfterMs).toBe(0);
+  expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
+});
+
+test.each([
+  ["in the middle", linkBreaksOff("silence")],
+  ["from the beginning", () => undefined],
+])(
+  "a download that may work the next time because nothing comes %s is given up after a while, and its connection is closed",
+  async (_when, fault) => {
     await using api = await startStandIn({ linkScript: [fault] });
     const { images } = await ask(api, { request: { response_format: "url" } }).outcome;
 
@@ -577,26 +561,26 @@ describe("a download that may work the next time", () => {
     expect(error.message).toContain("nothing came for 20 s");
     expect(error.details.retryAfterMs).toBe(0);
     await waitFor("the closed connection", () => api.openExchanges() === 0);
-  });
+  },
+);
 
-  test("is not given up while something comes now and then", async () => {
-    const responses: ServerResponse[] = [];
-    await using web = await startWebServer((_, response) => responses.push(response.writeHead(200)));
-    const clock = manualClock();
-    const reader = clientFor(web.url, clock).readImage({ link: web.url }, NOBODY_ABORTS);
+test("a download that may work the next time is not given up while something comes now and then", async () => {
+  const responses: ServerResponse[] = [];
+  await using web = await startWebServer((_, response) => responses.push(response.writeHead(200)));
+  const clock = manualClock();
+  const reader = clientFor(web.url, clock).readImage({ link: web.url }, NOBODY_ABORTS);
 
-    for (const piece of ["one", "two", "three"]) {
-      const next = reader.next();
-      const response = await waitFor("the request", () => responses[0]);
-      await clock.advance(DOWNLOAD_STALL_MS - 1);
-      response.write(piece);
-      expect(String(Buffer.from((await next).value ?? []))).toBe(piece);
-    }
+  for (const piece of ["one", "two", "three"]) {
+    const next = reader.next();
+    const response = await waitFor("the request", () => responses[0]);
     await clock.advance(DOWNLOAD_STALL_MS - 1);
-    responses[0]?.end();
+    response.write(piece);
+    expect(String(Buffer.from((await next).value ?? []))).toBe(piece);
+  }
+  await clock.advance(DOWNLOAD_STALL_MS - 1);
+  responses[0]?.end();
 
-    expect(await reader.next()).toEqual({ done: true, value: undefined });
-  });
+  expect(await reader.next()).toEqual({ done: true, value: undefined });
 });
 
 test.each([
@@ -631,67 +615,65 @@ test("a link to this machine from a host elsewhere is not asked for", async () =
   expect(web.requests).toEqual([]);
 });
 
-describe("a redirect of a download", () => {
-  test("may be relative, and is followed without the key", async () => {
-    await using web = await startWebServer((request, response) => {
-      if (request.url === "/a/b.jpeg?x=1") response.writeHead(302, { Location: "../c.jpeg?y=2" }).end();
-      else response.end(IMAGE);
-    });
-
-    expect(await bytesOf({ link: `${web.url}/a/b.jpeg?x=1` })).toEqual(IMAGE);
-
-    expect(web.requests.map(({ url }) => url)).toEqual(["/a/b.jpeg?x=1", "/c.jpeg?y=2"]);
-    expect(web.requests.filter(({ headers }) => headers.authorization !== undefined)).toEqual([]);
+test("a redirect of a download may be relative, and is followed without the key", async () => {
+  await using web = await startWebServer((request, response) => {
+    if (request.url === "/a/b.jpeg?x=1") response.writeHead(302, { Location: "../c.jpeg?y=2" }).end();
+    else response.end(IMAGE);
   });
 
-  test("may lead to another host", async () => {
-    await using store = await startWebServer((_, response) => response.end(IMAGE));
-    await using web = await startWebServer((_, response) =>
-      response.writeHead(307, { Location: `${store.url}/x` }).end(),
-    );
+  expect(await bytesOf({ link: `${web.url}/a/b.jpeg?x=1` })).toEqual(IMAGE);
 
-    expect(await bytesOf({ link: web.url })).toEqual(IMAGE);
+  expect(web.requests.map(({ url }) => url)).toEqual(["/a/b.jpeg?x=1", "/c.jpeg?y=2"]);
+  expect(web.requests.filter(({ headers }) => headers.authorization !== undefined)).toEqual([]);
+});
+
+test("a redirect of a download may lead to another host", async () => {
+  await using store = await startWebServer((_, response) => response.end(IMAGE));
+  await using web = await startWebServer((_, response) =>
+    response.writeHead(307, { Location: `${store.url}/x` }).end(),
+  );
+
+  expect(await bytesOf({ link: web.url })).toEqual(IMAGE);
+});
+
+test.each([300, 301, 302, 303, 307, 308, 399])("a redirect of a download is followed with HTTP %i", async (code) => {
+  await using web = await startWebServer((request, response) => {
+    if (request.url === "/") response.writeHead(code, { Location: "/next" }).end();
+    else response.end(IMAGE);
   });
 
-  test.each([300, 301, 302, 303, 307, 308, 399])("is followed with HTTP %i", async (code) => {
-    await using web = await startWebServer((request, response) => {
-      if (request.url === "/") response.writeHead(code, { Location: "/next" }).end();
-      else response.end(IMAGE);
-    });
+  expect(await bytesOf({ link: web.url })).toEqual(IMAGE);
+});
 
-    expect(await bytesOf({ link: web.url })).toEqual(IMAGE);
+test("a redirect of a download is none with HTTP 400, even when that names a place", async () => {
+  await using web = await startWebServer((_, response) => response.writeHead(400, { Location: "/next" }).end());
+
+  expect((await failureOf(bytesOf({ link: web.url }))).message).toContain("HTTP 400");
+  expect(web.requests).toHaveLength(1);
+});
+
+test("a redirect of a download is followed three times, and not a fourth time", async () => {
+  await using web = await startWebServer((request, response) => {
+    const left = Number(request.url?.slice(1));
+    if (left === 0) response.end(IMAGE);
+    else response.writeHead(301, { Location: `/${left - 1}` }).end();
   });
 
-  test("is none with HTTP 400, even when that names a place", async () => {
-    await using web = await startWebServer((_, response) => response.writeHead(400, { Location: "/next" }).end());
+  expect(await bytesOf({ link: `${web.url}/3` })).toEqual(IMAGE);
+  const error = await failureOf(bytesOf({ link: `${web.url}/4` }));
 
-    expect((await failureOf(bytesOf({ link: web.url }))).message).toContain("HTTP 400");
-    expect(web.requests).toHaveLength(1);
-  });
+  expect(error.message).toBe("The image could not be downloaded: more than 3 redirects.");
+  expect(error.details.retryAfterMs).toBeUndefined();
+  expect(web.requests).toHaveLength(8);
+});
 
-  test("is followed three times, and not a fourth time", async () => {
-    await using web = await startWebServer((request, response) => {
-      const left = Number(request.url?.slice(1));
-      if (left === 0) response.end(IMAGE);
-      else response.writeHead(301, { Location: `/${left - 1}` }).end();
-    });
+test("a redirect of a download to a place that refuses names that place", async () => {
+  await using store = await startWebServer((_, response) => response.writeHead(403).end());
+  await using web = await startWebServer((_, response) => response.writeHead(302, { Location: store.url }).end());
 
-    expect(await bytesOf({ link: `${web.url}/3` })).toEqual(IMAGE);
-    const error = await failureOf(bytesOf({ link: `${web.url}/4` }));
+  const { message } = await failureOf(bytesOf({ link: web.url }));
 
-    expect(error.message).toBe("The image could not be downloaded: more than 3 redirects.");
-    expect(error.details.retryAfterMs).toBeUndefined();
-    expect(web.requests).toHaveLength(8);
-  });
-
-  test("to a place that refuses names that place", async () => {
-    await using store = await startWebServer((_, response) => response.writeHead(403).end());
-    await using web = await startWebServer((_, response) => response.writeHead(302, { Location: store.url }).end());
-
-    const { message } = await failureOf(bytesOf({ link: web.url }));
-
-    expect(message).toBe(`The image could not be downloaded: ${new URL(store.url).host} responded with HTTP 403.`);
-  });
+  expect(message).toBe(`The image could not be downloaded: ${new URL(store.url).host} responded with HTTP 403.`);
 });
 
 describe.each<readonly [string, unknown]>([

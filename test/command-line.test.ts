@@ -1,6 +1,6 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { name, version } from "../package.json";
 import { VARIABLES } from "../src/environment.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
@@ -13,8 +13,9 @@ function runIn(cwd: string, args: readonly string[], env: Readonly<Record<string
   return runServer({ cwd, args, env });
 }
 
-describe("without a key and without leaving a file,", () => {
-  test.each(["--help", "-h"])("%s lists every option and every variable", async (flag) => {
+test.each(["--help", "-h"])(
+  "without a key and without leaving a file: %s lists every option and every variable",
+  async (flag) => {
     await using directory = await temporaryDirectory();
 
     const { code, stdout, stderr } = await runIn(directory.path, [flag]);
@@ -25,153 +26,151 @@ describe("without a key and without leaving a file,", () => {
       expect(stdout).toContain(word);
     }
     expect(await readdir(directory.path)).toEqual([]);
-  });
+  },
+);
 
-  test.each(["--version", "-v"])("%s says name and version", async (flag) => {
-    await using directory = await temporaryDirectory();
+test.each(["--version", "-v"])("without a key and without leaving a file: %s says name and version", async (flag) => {
+  await using directory = await temporaryDirectory();
 
-    const run = await runIn(directory.path, [flag]);
+  const run = await runIn(directory.path, [flag]);
 
-    expect(run).toEqual({ code: 0, stdout: `${name} ${version}\n`, stderr: "" });
-    expect(await readdir(directory.path)).toEqual([]);
-  });
-
-  test.each([
-    ["an unknown flag", ["--frobnicate"], "--frobnicate"],
-    ["an unknown letter", ["-x"], "-x"],
-    ["an unknown flag beside a known one", ["--help", "--frobnicate"], "--frobnicate"],
-    ["a flag with a value it does not take", ["--check=yes"], "--check=…"],
-  ])("%s is named on stderr and ends with 2", async (_, args, word) => {
-    await using directory = await temporaryDirectory();
-
-    const { code, stdout, stderr } = await runIn(directory.path, args);
-
-    expect(code).toBe(2);
-    expect(stdout).toBe("");
-    expect(stderr).toContain(`: ${word}.`);
-    expect(stderr).toContain("--help");
-    expect(await readdir(directory.path)).toEqual([]);
-  });
-
-  test.each([
-    ["after a long option", ["--api-key", "sk-api-SECRET1"], ": --api-key."],
-    ["in a long option", ["--api-key=sk-api-SECRET1"], ": --api-key=…."],
-    ["after a letter", ["-k", "sk-api-SECRET1"], ": -k."],
-    ["glued to a letter", ["-kSECRET1"], ": -k."],
-    ["alone", ["sk-api-SECRET1"], "Unknown argument."],
-    ["after --check", ["--check", "sk-api-SECRET1"], "Unknown argument."],
-    ["after --", ["--", "sk-api-SECRET1"], "Unknown argument."],
-  ])("a value %s is not shown on stderr", async (_, args, words) => {
-    await using directory = await temporaryDirectory();
-
-    const { code, stdout, stderr } = await runIn(directory.path, args);
-
-    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(stderr).toContain(words);
-    expect(stderr).not.toMatch(/SECRET|sk-/);
-  });
-
-  test("--check says how to set the key and ends with 1", async () => {
-    await using api = await startStandIn();
-    await using directory = await temporaryDirectory();
-
-    const { code, stderr } = await runIn(directory.path, ["--check"], { MINIMAX_API_HOST: api.url });
-
-    expect(code).toBe(1);
-    expect(stderr).toContain("MINIMAX_API_KEY is required");
-    expect(api.deliveredImages).toHaveLength(0);
-    expect(await readdir(directory.path)).toEqual([]);
-  });
+  expect(run).toEqual({ code: 0, stdout: `${name} ${version}\n`, stderr: "" });
+  expect(await readdir(directory.path)).toEqual([]);
 });
 
-describe("--check", () => {
-  test("says what is configured and that the key is accepted, masks the key and asks for no image", async () => {
-    await using api = await startStandIn();
-    await using directory = await temporaryDirectory();
-    const pictures = join(directory.path, "pictures", "of-cats");
+test.each([
+  ["an unknown flag", ["--frobnicate"], "--frobnicate"],
+  ["an unknown letter", ["-x"], "-x"],
+  ["an unknown flag beside a known one", ["--help", "--frobnicate"], "--frobnicate"],
+  ["a flag with a value it does not take", ["--check=yes"], "--check=…"],
+])("without a key and without leaving a file: %s is named on stderr and ends with 2", async (_, args, word) => {
+  await using directory = await temporaryDirectory();
 
-    const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
-      MINIMAX_API_KEY: STAND_IN_KEY,
-      MINIMAX_API_HOST: api.url,
-      MINIMAX_OUTPUT_DIR: pictures,
-    });
+  const { code, stdout, stderr } = await runIn(directory.path, args);
 
-    expect(code).toBe(0);
-    expect(stdout).toContain(`${STAND_IN_KEY.slice(0, 4)}…${STAND_IN_KEY.slice(-4)}`);
-    expect(stdout).toContain("accepted by the host");
-    expect(stdout).toContain(`${api.url} can be reached`);
-    expect(stdout).toContain(`${pictures} can be written`);
-    expect(stdout + stderr).not.toContain(STAND_IN_KEY);
-    expect(stdout + stderr).not.toContain(STAND_IN_KEY.slice(4, -4));
-    expect(api.deliveredImages).toHaveLength(0);
-    expect(await readdir(directory.path)).toEqual([]);
+  expect(code).toBe(2);
+  expect(stdout).toBe("");
+  expect(stderr).toContain(`: ${word}.`);
+  expect(stderr).toContain("--help");
+  expect(await readdir(directory.path)).toEqual([]);
+});
+
+test.each([
+  ["after a long option", ["--api-key", "sk-api-SECRET1"], ": --api-key."],
+  ["in a long option", ["--api-key=sk-api-SECRET1"], ": --api-key=…."],
+  ["after a letter", ["-k", "sk-api-SECRET1"], ": -k."],
+  ["glued to a letter", ["-kSECRET1"], ": -k."],
+  ["alone", ["sk-api-SECRET1"], "Unknown argument."],
+  ["after --check", ["--check", "sk-api-SECRET1"], "Unknown argument."],
+  ["after --", ["--", "sk-api-SECRET1"], "Unknown argument."],
+])("without a key and without leaving a file: a value %s is not shown on stderr", async (_, args, words) => {
+  await using directory = await temporaryDirectory();
+
+  const { code, stdout, stderr } = await runIn(directory.path, args);
+
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toContain(words);
+  expect(stderr).not.toMatch(/SECRET|sk-/);
+});
+
+test("--check says how to set the key and ends with 1", async () => {
+  await using api = await startStandIn();
+  await using directory = await temporaryDirectory();
+
+  const { code, stderr } = await runIn(directory.path, ["--check"], { MINIMAX_API_HOST: api.url });
+
+  expect(code).toBe(1);
+  expect(stderr).toContain("MINIMAX_API_KEY is required");
+  expect(api.deliveredImages).toHaveLength(0);
+  expect(await readdir(directory.path)).toEqual([]);
+});
+
+test("--check says what is configured and that the key is accepted, masks the key and asks for no image", async () => {
+  await using api = await startStandIn();
+  await using directory = await temporaryDirectory();
+  const pictures = join(directory.path, "pictures", "of-cats");
+
+  const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
+    MINIMAX_API_KEY: STAND_IN_KEY,
+    MINIMAX_API_HOST: api.url,
+    MINIMAX_OUTPUT_DIR: pictures,
   });
 
-  test("shows nothing of a short key", async () => {
-    await using api = await startStandIn();
-    await using directory = await temporaryDirectory();
+  expect(code).toBe(0);
+  expect(stdout).toContain(`${STAND_IN_KEY.slice(0, 4)}…${STAND_IN_KEY.slice(-4)}`);
+  expect(stdout).toContain("accepted by the host");
+  expect(stdout).toContain(`${api.url} can be reached`);
+  expect(stdout).toContain(`${pictures} can be written`);
+  expect(stdout + stderr).not.toContain(STAND_IN_KEY);
+  expect(stdout + stderr).not.toContain(STAND_IN_KEY.slice(4, -4));
+  expect(api.deliveredImages).toHaveLength(0);
+  expect(await readdir(directory.path)).toEqual([]);
+});
 
-    const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
-      MINIMAX_API_KEY: "xyz-98765",
-      MINIMAX_API_HOST: api.url,
-    });
+test("--check shows nothing of a short key", async () => {
+  await using api = await startStandIn();
+  await using directory = await temporaryDirectory();
 
-    expect(code).toBe(1);
-    expect(stdout).toContain("API key            set (too short to show partially) refused by the host");
-    expect(stdout + stderr).not.toMatch(/xyz|765/);
+  const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
+    MINIMAX_API_KEY: "xyz-98765",
+    MINIMAX_API_HOST: api.url,
   });
 
-  test("says that a host where nothing listens cannot be reached, and ends with 1", async () => {
-    await using directory = await temporaryDirectory();
-    const host = `http://${await closedHost()}`;
+  expect(code).toBe(1);
+  expect(stdout).toContain("API key            set (too short to show partially) refused by the host");
+  expect(stdout + stderr).not.toMatch(/xyz|765/);
+});
 
-    const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
-      MINIMAX_API_KEY: STAND_IN_KEY,
-      MINIMAX_API_HOST: host,
-    });
+test("--check says that a host where nothing listens cannot be reached, and ends with 1", async () => {
+  await using directory = await temporaryDirectory();
+  const host = `http://${await closedHost()}`;
 
-    expect(code).toBe(1);
-    expect(stdout).toContain(`${host} cannot be reached`);
-    expect(stdout).toContain("can be written");
-    expect(stdout + stderr).not.toContain(STAND_IN_KEY);
-    expect(await readdir(directory.path)).toEqual([]);
+  const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
+    MINIMAX_API_KEY: STAND_IN_KEY,
+    MINIMAX_API_HOST: host,
   });
 
-  test.each([
-    ["is a file", []],
-    ["lies below a file", ["sub", "directory"]],
-  ])("says that an output directory that %s cannot be written, and ends with 1", async (_, below) => {
-    await using api = await startStandIn();
-    await using directory = await temporaryDirectory();
-    const file = join(directory.path, "file");
-    await writeFile(file, "mine");
+  expect(code).toBe(1);
+  expect(stdout).toContain(`${host} cannot be reached`);
+  expect(stdout).toContain("can be written");
+  expect(stdout + stderr).not.toContain(STAND_IN_KEY);
+  expect(await readdir(directory.path)).toEqual([]);
+});
 
-    const { code, stdout } = await runIn(directory.path, ["--check"], {
-      MINIMAX_API_KEY: STAND_IN_KEY,
-      MINIMAX_API_HOST: api.url,
-      MINIMAX_OUTPUT_DIR: join(file, ...below),
-    });
+test.each([
+  ["is a file", []],
+  ["lies below a file", ["sub", "directory"]],
+])("--check says that an output directory that %s cannot be written, and ends with 1", async (_, below) => {
+  await using api = await startStandIn();
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "file");
+  await writeFile(file, "mine");
 
-    expect(code).toBe(1);
-    expect(stdout).toContain(`${join(file, ...below)} cannot be written`);
-    expect(stdout).toContain(`${api.url} can be reached`);
-    expect(await readdir(directory.path)).toEqual(["file"]);
+  const { code, stdout } = await runIn(directory.path, ["--check"], {
+    MINIMAX_API_KEY: STAND_IN_KEY,
+    MINIMAX_API_HOST: api.url,
+    MINIMAX_OUTPUT_DIR: join(file, ...below),
   });
 
-  test("asks through the proxy and shows it without its password", async () => {
-    await using api = await startStandIn();
-    await using proxy = await startConnectProxy();
-    await using directory = await temporaryDirectory();
+  expect(code).toBe(1);
+  expect(stdout).toContain(`${join(file, ...below)} cannot be written`);
+  expect(stdout).toContain(`${api.url} can be reached`);
+  expect(await readdir(directory.path)).toEqual(["file"]);
+});
 
-    const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
-      MINIMAX_API_KEY: STAND_IN_KEY,
-      MINIMAX_API_HOST: api.url,
-      HTTP_PROXY: `http://anna:s3cret@${proxy.host}`,
-    });
+test("--check asks through the proxy and shows it without its password", async () => {
+  await using api = await startStandIn();
+  await using proxy = await startConnectProxy();
+  await using directory = await temporaryDirectory();
 
-    expect(code).toBe(0);
-    expect(stdout).toContain(`Proxy              ${proxy.url}`);
-    expect(stdout + stderr).not.toContain("s3cret");
-    expect(proxy.tunnels.map(({ target }) => target)).toEqual([new URL(api.url).host]);
+  const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
+    MINIMAX_API_KEY: STAND_IN_KEY,
+    MINIMAX_API_HOST: api.url,
+    HTTP_PROXY: `http://anna:s3cret@${proxy.host}`,
   });
+
+  expect(code).toBe(0);
+  expect(stdout).toContain(`Proxy              ${proxy.url}`);
+  expect(stdout + stderr).not.toContain("s3cret");
+  expect(proxy.tunnels.map(({ target }) => target)).toEqual([new URL(api.url).host]);
 });

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer as createHttpServer, type Server } from "node:http";
 import { createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { answer, status, succeed } from "../stand-in/behaviours.ts";
 import { startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
@@ -62,53 +62,49 @@ test("a request never goes out on a connection that was used before, so a peer t
   expect(posts).toBe(10);
 });
 
-describe("a proxy that closes the connection without an answer", () => {
-  test("is a failed connection: four attempts, nothing sent, and quiet afterwards", async () => {
-    await using api = await startStandIn();
-    let connects = 0;
-    await using proxy = await listen(
-      createServer((socket) => {
-        socket.once("data", () => {
-          connects += 1;
-          socket.destroy();
-        });
-      }),
-    );
-    await using server = await spawnQuickServer({
-      api,
-      speed: 20,
-      env: { HTTP_PROXY: `http://${proxy.host}`, MINIMAX_RPM: "0" },
-    });
-
-    const result = await server.generate({ prompt: "a cat" });
-    const afterCall = connects;
-    await sleep(300);
-
-    expect(textOf(result)).toContain("the proxy closed the connection");
-    expect(textOf(result)).toContain("Tried 4 times.");
-    expect(textOf(result)).toContain("Nothing was sent or billed");
-    expect(afterCall).toBeLessThanOrEqual(8);
-    expect(connects).toBe(afterCall);
-    expect(api.requests).toHaveLength(0);
+test("a proxy that closes the connection without an answer is a failed connection: four attempts, nothing sent, and quiet afterwards", async () => {
+  await using api = await startStandIn();
+  let connects = 0;
+  await using proxy = await listen(
+    createServer((socket) => {
+      socket.once("data", () => {
+        connects += 1;
+        socket.destroy();
+      });
+    }),
+  );
+  await using server = await spawnQuickServer({
+    api,
+    speed: 20,
+    env: { HTTP_PROXY: `http://${proxy.host}`, MINIMAX_RPM: "0" },
   });
+
+  const result = await server.generate({ prompt: "a cat" });
+  const afterCall = connects;
+  await sleep(300);
+
+  expect(textOf(result)).toContain("the proxy closed the connection");
+  expect(textOf(result)).toContain("Tried 4 times.");
+  expect(textOf(result)).toContain("Nothing was sent or billed");
+  expect(afterCall).toBeLessThanOrEqual(8);
+  expect(connects).toBe(afterCall);
+  expect(api.requests).toHaveLength(0);
 });
 
-describe("a call whose time ends while it is connecting says that nothing was sent", () => {
-  test.each([
-    ["in the TLS handshake", (host: string) => ({ MINIMAX_API_HOST: `https://${host}` })],
-    ["to a proxy", (host: string) => ({ HTTP_PROXY: `http://${host}` })],
-    ["to a proxy, for an https host", (host: string) => ({ MINIMAX_API_HOST: `https://${host}`, HTTPS_PROXY: host })],
-  ])("%s", async (_, env) => {
-    await using api = await startStandIn();
-    await using silent = await listen(createServer(() => undefined));
-    await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "1000", ...env(silent.host) } });
+test.each([
+  ["in the TLS handshake", (host: string) => ({ MINIMAX_API_HOST: `https://${host}` })],
+  ["to a proxy", (host: string) => ({ HTTP_PROXY: `http://${host}` })],
+  ["to a proxy, for an https host", (host: string) => ({ MINIMAX_API_HOST: `https://${host}`, HTTPS_PROXY: host })],
+])("a call whose time ends while it is connecting says that nothing was sent: %s", async (_, env) => {
+  await using api = await startStandIn();
+  await using silent = await listen(createServer(() => undefined));
+  await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "1000", ...env(silent.host) } });
 
-    const result = await server.generate({ prompt: "a cat" });
+  const result = await server.generate({ prompt: "a cat" });
 
-    expect(textOf(result)).toContain("while it was connecting");
-    expect(textOf(result)).toContain("Nothing was sent or billed");
-    expect(api.requests).toHaveLength(0);
-  });
+  expect(textOf(result)).toContain("while it was connecting");
+  expect(textOf(result)).toContain("Nothing was sent or billed");
+  expect(api.requests).toHaveLength(0);
 });
 
 test("a refused request followed by failed connections is not reported as if nothing was sent", async () => {

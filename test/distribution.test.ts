@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
 import { parse as parseToml } from "smol-toml";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { z } from "zod";
 import manifest from "../package.json";
 
@@ -16,59 +16,55 @@ async function readJson(path: string): Promise<unknown> {
   return JSON.parse(await readFile(path, "utf8"));
 }
 
-describe("the entry in the MCP Registry", () => {
-  test("is what the registry's schema asks for", async () => {
-    const schema = z.record(z.string(), z.unknown()).parse(await readJson("test/package/server.schema.json"));
-    const ajv = new Ajv({ strict: false });
-    addFormats(ajv);
-    const validate = ajv.compile(schema);
+test("the entry in the MCP Registry is what the registry's schema asks for", async () => {
+  const schema = z.record(z.string(), z.unknown()).parse(await readJson("test/package/server.schema.json"));
+  const ajv = new Ajv({ strict: false });
+  addFormats(ajv);
+  const validate = ajv.compile(schema);
 
-    expect(validate(await readJson("server.json")) ? [] : validate.errors).toEqual([]);
-    expect(validate({ ...z.looseObject({}).parse(await readJson("server.json")), description: "x".repeat(101) })).toBe(
-      false,
-    );
-  });
+  expect(validate(await readJson("server.json")) ? [] : validate.errors).toEqual([]);
+  expect(validate({ ...z.looseObject({}).parse(await readJson("server.json")), description: "x".repeat(101) })).toBe(
+    false,
+  );
+});
 
-  test("names the package as the package names it, in the same version", async () => {
-    expect(await readJson("server.json")).toMatchObject({
-      name: manifest.mcpName,
-      version: manifest.version,
-      packages: [{ registryType: "npm", identifier: manifest.name, version: manifest.version }],
-    });
-  });
-
-  test("keeps the key a secret", async () => {
-    expect(JSON.stringify(await readJson("server.json"))).toMatch(
-      /"name":"MINIMAX_API_KEY","description":"[^"]+","isRequired":true,"isSecret":true/,
-    );
+test("the entry in the MCP Registry names the package as the package names it, in the same version", async () => {
+  expect(await readJson("server.json")).toMatchObject({
+    name: manifest.mcpName,
+    version: manifest.version,
+    packages: [{ registryType: "npm", identifier: manifest.name, version: manifest.version }],
   });
 });
 
-describe("the README's install link", () => {
-  const address = async (start: string): Promise<URL> => {
-    const readme = await readFile("README.md", "utf8");
-    return new URL(readme.split(/[\s()]/).find((word) => word.startsWith(start)) ?? "");
-  };
+test("the entry in the MCP Registry keeps the key a secret", async () => {
+  expect(JSON.stringify(await readJson("server.json"))).toMatch(
+    /"name":"MINIMAX_API_KEY","description":"[^"]+","isRequired":true,"isSecret":true/,
+  );
+});
 
-  test("to Cursor starts the package", async () => {
-    const query = (await address("https://cursor.com/link/mcp/install?")).searchParams;
-    const config: unknown = JSON.parse(Buffer.from(query.get("config") ?? "", "base64").toString("utf8"));
+const address = async (start: string): Promise<URL> => {
+  const readme = await readFile("README.md", "utf8");
+  return new URL(readme.split(/[\s()]/).find((word) => word.startsWith(start)) ?? "");
+};
 
-    expect(query.get("name")).toBe("minimax-image");
-    expect(parameters.parse(config).env.MINIMAX_API_KEY).toBe("your-key");
+test("the README's install link to Cursor starts the package", async () => {
+  const query = (await address("https://cursor.com/link/mcp/install?")).searchParams;
+  const config: unknown = JSON.parse(Buffer.from(query.get("config") ?? "", "base64").toString("utf8"));
+
+  expect(query.get("name")).toBe("minimax-image");
+  expect(parameters.parse(config).env.MINIMAX_API_KEY).toBe("your-key");
+});
+
+test("the README's install link to VS Code starts the package, and asks for the key without showing it", async () => {
+  const app = (await address("https://vscode.dev/redirect?")).searchParams.get("url") ?? "";
+  const config: unknown = JSON.parse(decodeURIComponent(app.slice(app.indexOf("?") + 1)));
+
+  expect(app).toMatch(/^vscode:mcp\/install\?/);
+  expect(config).toMatchObject({
+    name: "minimax-image",
+    inputs: [{ type: "promptString", id: "minimax-api-key", password: true }],
   });
-
-  test("to VS Code starts the package, and asks for the key without showing it", async () => {
-    const app = (await address("https://vscode.dev/redirect?")).searchParams.get("url") ?? "";
-    const config: unknown = JSON.parse(decodeURIComponent(app.slice(app.indexOf("?") + 1)));
-
-    expect(app).toMatch(/^vscode:mcp\/install\?/);
-    expect(config).toMatchObject({
-      name: "minimax-image",
-      inputs: [{ type: "promptString", id: "minimax-api-key", password: true }],
-    });
-    expect(parameters.parse(config).env.MINIMAX_API_KEY).toBe("${input:minimax-api-key}");
-  });
+  expect(parameters.parse(config).env.MINIMAX_API_KEY).toBe("${input:minimax-api-key}");
 });
 
 const ENV = { MINIMAX_API_KEY: "your-key" };

@@ -1,6 +1,6 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { fallSilent } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { callUntil, PHASES } from "./support/phases.ts";
@@ -45,67 +45,63 @@ const ways: readonly Way[] = [
       ]),
 ];
 
-describe("a server in the middle of a call", () => {
-  test.each(ways)("ends by %s: exit 0, silently, and no file", async (_, end) => {
-    await using api = await startStandIn({ script: [fallSilent()] });
-    await using server = await spawnServer({ api });
-    await callUntil({ args: {}, message: /^generating/ }, { server, api });
+test.each(ways)("a server in the middle of a call ends by %s: exit 0, silently, and no file", async (_, end) => {
+  await using api = await startStandIn({ script: [fallSilent()] });
+  await using server = await spawnServer({ api });
+  await callUntil({ args: {}, message: /^generating/ }, { server, api });
 
-    end(server);
+  end(server);
 
-    await expectOrderlyEnd(server);
-    await waitFor("the closed connection", () => api.openExchanges() === 0, EXIT_LIMIT_MS);
-  });
-
-  test.each(PHASES)("ends while $name without a partial file", async (phase) => {
-    await using api = await startStandIn(phase.api);
-    await using server = await spawnQuickServer({ api, speed: phase.speed });
-    await callUntil(phase, { server, api });
-
-    server.transport.process.stdin.end();
-
-    await expectOrderlyEnd(server, { mayHaveSaved: phase.name === "saving" });
-  });
-
-  test("ends while it waits in the queue", async () => {
-    await using api = await startStandIn({ script: [fallSilent()] });
-    await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
-    await callUntil({ args: {}, message: /^generating/ }, { server, api });
-    await callUntil({ args: {}, message: /^waiting for a slot/ }, { server, api });
-
-    server.transport.process.stdin.end();
-
-    await expectOrderlyEnd(server);
-    expect(api.requests).toHaveLength(1);
-  });
+  await expectOrderlyEnd(server);
+  await waitFor("the closed connection", () => api.openExchanges() === 0, EXIT_LIMIT_MS);
 });
 
-describe("a server without a call", () => {
-  test.each(ways.filter(([name]) => name !== "a closed stdout"))("ends by %s", async (_, end) => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
+test.each(PHASES)("a server in the middle of a call ends while $name without a partial file", async (phase) => {
+  await using api = await startStandIn(phase.api);
+  await using server = await spawnQuickServer({ api, speed: phase.speed });
+  await callUntil(phase, { server, api });
 
-    end(server);
+  server.transport.process.stdin.end();
 
-    await expectOrderlyEnd(server);
+  await expectOrderlyEnd(server, { mayHaveSaved: phase.name === "saving" });
+});
+
+test("a server in the middle of a call ends while it waits in the queue", async () => {
+  await using api = await startStandIn({ script: [fallSilent()] });
+  await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
+  await callUntil({ args: {}, message: /^generating/ }, { server, api });
+  await callUntil({ args: {}, message: /^waiting for a slot/ }, { server, api });
+
+  server.transport.process.stdin.end();
+
+  await expectOrderlyEnd(server);
+  expect(api.requests).toHaveLength(1);
+});
+
+test.each(ways.filter(([name]) => name !== "a closed stdout"))("a server without a call ends by %s", async (_, end) => {
+  await using api = await startStandIn();
+  await using server = await spawnServer({ api });
+
+  end(server);
+
+  await expectOrderlyEnd(server);
+});
+
+test("a server without a call answers what was asked before the end of stdin", async () => {
+  const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "pipe", version: "1" } };
+  const messages = [
+    { jsonrpc: "2.0", id: 1, method: "initialize", params },
+    { jsonrpc: "2.0", method: "notifications/initialized" },
+    { jsonrpc: "2.0", id: 2, method: "tools/list" },
+  ];
+
+  const { code, stdout } = await runServer({
+    env: { MINIMAX_API_KEY: STAND_IN_KEY },
+    input: messages.map((message) => `${JSON.stringify(message)}\n`).join(""),
   });
 
-  test("answers what was asked before the end of stdin", async () => {
-    const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "pipe", version: "1" } };
-    const messages = [
-      { jsonrpc: "2.0", id: 1, method: "initialize", params },
-      { jsonrpc: "2.0", method: "notifications/initialized" },
-      { jsonrpc: "2.0", id: 2, method: "tools/list" },
-    ];
-
-    const { code, stdout } = await runServer({
-      env: { MINIMAX_API_KEY: STAND_IN_KEY },
-      input: messages.map((message) => `${JSON.stringify(message)}\n`).join(""),
-    });
-
-    expect(code).toBe(0);
-    expect(stdout).toContain("minimax_image_generate");
-  });
+  expect(code).toBe(0);
+  expect(stdout).toContain("minimax_image_generate");
 });
 
 test("a defect ends the server with one line, without a stack, and cleans up", async () => {

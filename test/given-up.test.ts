@@ -9,7 +9,7 @@ import {
   JSONRPCMessageSchema,
   McpError,
 } from "@modelcontextprotocol/sdk/types.js";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { toolOutputSchema } from "../src/schemas.ts";
 import { type Behaviour, hangUp, refuse, status, succeed } from "../stand-in/behaviours.ts";
 import type { LinkBehaviour } from "../stand-in/object-store.ts";
@@ -118,37 +118,38 @@ const fromEarlier: unknown = expect.stringMatching(
   /earlier identical call .* no new request .* costs nothing now.* once more/,
 );
 
-describe("a call that its client gave up on", () => {
-  test("goes on silently after its request was sent, and the same call gets its images, once and without a request", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    const first = begin(server, { ...CAT, n: 2 });
-    await waitFor("the request", () => api.requests.length === 1);
-    first.giveUp();
-    await expect(first.result).rejects.toThrow("timed out");
-    await server.client.ping();
-    const seen = server.transport.stdout.length;
+test("a call that its client gave up on goes on silently after its request was sent, and the same call gets its images, once and without a request", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  const first = begin(server, { ...CAT, n: 2 });
+  await waitFor("the request", () => api.requests.length === 1);
+  first.giveUp();
+  await expect(first.result).rejects.toThrow("timed out");
+  await server.client.ping();
+  const seen = server.transport.stdout.length;
 
-    held.release();
-    await files(server, 2);
-    await server.client.ping();
-    const since = server.transport.stdout.slice(seen).trim().split("\n");
-    expect(since.map((line) => JSONRPCMessageSchema.parse(JSON.parse(line)))).toMatchObject([{ result: {} }]);
+  held.release();
+  await files(server, 2);
+  await server.client.ping();
+  const since = server.transport.stdout.slice(seen).trim().split("\n");
+  expect(since.map((line) => JSONRPCMessageSchema.parse(JSON.parse(line)))).toMatchObject([{ result: {} }]);
 
-    const second = await server.generate({ ...CAT, n: 2 });
-    expect(warningsOf(second)).toEqual([fromEarlier]);
-    const { file_paths, saved_count } = toolOutputSchema.parse(second.structuredContent);
-    expect([saved_count, file_paths.length, new Set(file_paths).size]).toEqual([2, 2, 2]);
-    expect(api.requests).toHaveLength(1);
+  const second = await server.generate({ ...CAT, n: 2 });
+  expect(warningsOf(second)).toEqual([fromEarlier]);
+  const { file_paths, saved_count } = toolOutputSchema.parse(second.structuredContent);
+  expect([saved_count, file_paths.length, new Set(file_paths).size]).toEqual([2, 2, 2]);
+  expect(api.requests).toHaveLength(1);
 
-    const third = await server.generate({ ...CAT, n: 2 });
-    expect(warningsOf(third)).toEqual([]);
-    expect(api.requests).toHaveLength(2);
-    await files(server, 4);
-  });
+  const third = await server.generate({ ...CAT, n: 2 });
+  expect(warningsOf(third)).toEqual([]);
+  expect(api.requests).toHaveLength(2);
+  await files(server, 4);
+});
 
-  test.each(TIMEOUT_REASONS)("is told from a person's stop by the words of %s", async (_client, reason) => {
+test.each(TIMEOUT_REASONS)(
+  "a call that its client gave up on is told from a person's stop by the words of %s",
+  async (_client, reason) => {
     const held = hold();
     await using api = await startStandIn({ script: [held.behaviour] });
     await using server = await spawnServer({ api });
@@ -159,9 +160,12 @@ describe("a call that its client gave up on", () => {
 
     expect(warningsOf(await server.generate(CAT))).toEqual([fromEarlier]);
     expect(api.requests).toHaveLength(1);
-  });
+  },
+);
 
-  test.each(PERSON_REASONS)("is over when a person stopped it, here as %s says so", async (_client, reason) => {
+test.each(PERSON_REASONS)(
+  "a call that its client gave up on is over when a person stopped it, here as %s says so",
+  async (_client, reason) => {
     await using api = await startStandIn({ script: [hold().behaviour] });
     await using server = await spawnServer({ api });
     await cancelRaw(server, api, reason);
@@ -171,239 +175,240 @@ describe("a call that its client gave up on", () => {
 
     expect(warningsOf(await server.generate(CAT))).toEqual([]);
     expect(api.requests).toHaveLength(2);
+  },
+);
+
+test("a call that its client gave up on is joined while it runs by the same call, which sees the progress at once and the result", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api);
+
+  const second = begin(server);
+  await waitFor("progress", () => second.messages.some((message) => message.startsWith("generating 1 image")));
+  held.release();
+
+  expect(warningsOf(await second.result)).toEqual([fromEarlier]);
+  await files(server, 1);
+  expect(api.requests).toHaveLength(1);
+});
+
+test("a call that its client gave up on ends when a person stops the call that joined it, and no file appears", async () => {
+  await using api = await startStandIn({ script: [hold().behaviour] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api);
+  const second = begin(server);
+  await waitFor("progress", () => second.messages.length > 0);
+
+  second.cancel();
+
+  await waitFor("the closed connection", () => api.openExchanges() === 0, 1000);
+  expect(await readdir(server.outputDir)).toEqual([]);
+  expect(warningsOf(await server.generate(CAT))).toEqual([]);
+  expect(api.requests).toHaveLength(2);
+});
+
+test("a call that its client gave up on goes on when the call that joined it is given up as well, and the next one gets the images", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api);
+  const second = begin(server);
+  await waitFor("progress", () => second.messages.length > 0);
+  second.giveUp();
+  await server.client.ping();
+
+  held.release();
+  await files(server, 1);
+
+  expect(warningsOf(await server.generate(CAT))).toEqual([fromEarlier]);
+  expect(api.requests).toHaveLength(1);
+});
+
+test("a call that its client gave up on is stopped before its request was sent, here in the queue", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
+  const first = begin(server, { prompt: "first" });
+  await waitFor("the first request", () => api.requests.length === 1);
+  const second = begin(server);
+  await waitFor("the queue", () => second.messages.some((message) => message.startsWith("waiting for a slot")));
+
+  second.giveUp();
+  await server.client.ping();
+  const again = begin(server);
+  await waitFor("the queue", () => again.messages.some((message) => message.includes("0 calls ahead")));
+
+  held.release();
+  expect(await first.result).toMatchObject({ structuredContent: { saved_count: 1 } });
+  expect(again.messages[0]).toBe("checking the request");
+  expect(api.requests).toHaveLength(1);
+});
+
+test("a call that its client gave up on is stopped while it is connecting, and the same call is a new one", async () => {
+  await using api = await startStandIn();
+  let connections = 0;
+  let open = 0;
+  const silent = createServer((socket) => {
+    connections += 1;
+    open += 1;
+    socket.on("error", () => undefined).on("close", () => (open -= 1));
+    socket.resume();
   });
+  await using peer = await listening(silent);
+  await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: `https://${peer.host}` } });
+  const first = begin(server);
+  await waitFor("the connection", () => connections === 1);
 
-  test("is joined while it runs by the same call, which sees the progress at once and the result", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api);
+  first.giveUp();
+  await expect(first.result).rejects.toThrow("timed out");
+  await waitFor("the closed connection", () => open === 0);
 
-    const second = begin(server);
-    await waitFor("progress", () => second.messages.some((message) => message.startsWith("generating 1 image")));
-    held.release();
+  const second = begin(server);
+  await waitFor("a connection of its own", () => connections === 2);
+  second.cancel();
+  expect(await readdir(server.outputDir)).toEqual([]);
+});
 
-    expect(warningsOf(await second.result)).toEqual([fromEarlier]);
-    await files(server, 1);
-    expect(api.requests).toHaveLength(1);
+test("a call that its client gave up on is stopped while it waits to retry, and the same call is a new one", async () => {
+  await using api = await startStandIn({ script: [refuse(1002)] });
+  await using server = await spawnQuickServer({
+    api,
+    speed: 25,
+    env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000" },
   });
+  const first = begin(server);
+  await waitFor("the wait", () => first.messages.some((message) => message.includes("Attempt 2 of 4")));
 
-  test("ends when a person stops the call that joined it, and no file appears", async () => {
-    await using api = await startStandIn({ script: [hold().behaviour] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api);
-    const second = begin(server);
-    await waitFor("progress", () => second.messages.length > 0);
+  first.giveUp();
+  await server.client.ping();
 
-    second.cancel();
+  expect(warningsOf(await server.generate(CAT))).toEqual([]);
+  await files(server, 1);
+  expect(api.requests).toHaveLength(2);
+});
 
-    await waitFor("the closed connection", () => api.openExchanges() === 0, 1000);
-    expect(await readdir(server.outputDir)).toEqual([]);
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    expect(api.requests).toHaveLength(2);
-  });
+test("a call that its client gave up on is not retried for nobody when its request is refused after all", async () => {
+  const held = hold(status(503));
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnQuickServer({ api, speed: 10 });
+  await giveUpAfterSending(server, api);
 
-  test("goes on when the call that joined it is given up as well, and the next one gets the images", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api);
-    const second = begin(server);
-    await waitFor("progress", () => second.messages.length > 0);
-    second.giveUp();
-    await server.client.ping();
+  held.release();
+  await waitFor("the refusal", () => api.openExchanges() === 0);
+  await server.generate({ prompt: "a dog" });
 
-    held.release();
-    await files(server, 1);
+  expect(warningsOf(await server.generate(CAT))).toEqual([]);
+  await files(server, 2);
+  expect(api.requests).toHaveLength(3);
+});
 
-    expect(warningsOf(await server.generate(CAT))).toEqual([fromEarlier]);
-    expect(api.requests).toHaveLength(1);
-  });
+test("a call that its client gave up on is retried for the call that joined it when its request is refused after all", async () => {
+  const held = hold(status(503));
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnQuickServer({ api, speed: 10 });
+  await giveUpAfterSending(server, api);
+  const second = begin(server);
+  await waitFor("progress", () => second.messages.length > 0);
 
-  test("is stopped before its request was sent, here in the queue", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
-    const first = begin(server, { prompt: "first" });
-    await waitFor("the first request", () => api.requests.length === 1);
-    const second = begin(server);
-    await waitFor("the queue", () => second.messages.some((message) => message.startsWith("waiting for a slot")));
+  held.release();
 
-    second.giveUp();
-    await server.client.ping();
-    const again = begin(server);
-    await waitFor("the queue", () => again.messages.some((message) => message.includes("0 calls ahead")));
+  expect(warningsOf(await second.result)).toEqual([fromEarlier]);
+  await files(server, 1);
+  expect(api.requests).toHaveLength(2);
+});
 
-    held.release();
-    expect(await first.result).toMatchObject({ structuredContent: { saved_count: 1 } });
-    expect(again.messages[0]).toBe("checking the request");
-    expect(api.requests).toHaveLength(1);
-  });
+test("a call that its client gave up on leaves nothing behind when it was refused: the same call is a new one", async () => {
+  const held = hold(refuse(1026));
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api);
+  held.release();
+  await waitFor("the refusal", () => api.openExchanges() === 0);
+  await server.generate({ prompt: "a dog" });
 
-  test("is stopped while it is connecting, and the same call is a new one", async () => {
-    await using api = await startStandIn();
-    let connections = 0;
-    let open = 0;
-    const silent = createServer((socket) => {
-      connections += 1;
-      open += 1;
-      socket.on("error", () => undefined).on("close", () => (open -= 1));
-      socket.resume();
-    });
-    await using peer = await listening(silent);
-    await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: `https://${peer.host}` } });
-    const first = begin(server);
-    await waitFor("the connection", () => connections === 1);
+  expect(warningsOf(await server.generate(CAT))).toEqual([]);
+  expect(api.requests).toHaveLength(3);
+});
 
-    first.giveUp();
-    await expect(first.result).rejects.toThrow("timed out");
-    await waitFor("the closed connection", () => open === 0);
+test("a call that its client gave up on and whose outcome is unknown has the same call told so, once and without a request", async () => {
+  const held = hold(hangUp());
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api);
+  held.release();
+  await waitFor("the end", () => api.openExchanges() === 0);
 
-    const second = begin(server);
-    await waitFor("a connection of its own", () => connections === 2);
-    second.cancel();
-    expect(await readdir(server.outputDir)).toEqual([]);
-  });
+  const second = await server.generate(CAT);
+  expect(second.isError).toBe(true);
+  expect(textOf(second)).toContain("may have been generated and billed");
+  expect(textOf(second)).toMatch(/Warning: .*earlier identical call .* no new request/);
+  expect(api.requests).toHaveLength(1);
 
-  test("is stopped while it waits to retry, and the same call is a new one", async () => {
-    await using api = await startStandIn({ script: [refuse(1002)] });
-    await using server = await spawnQuickServer({
-      api,
-      speed: 25,
-      env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000" },
-    });
-    const first = begin(server);
-    await waitFor("the wait", () => first.messages.some((message) => message.includes("Attempt 2 of 4")));
+  expect(warningsOf(await server.generate(CAT))).toEqual([]);
+  expect(api.requests).toHaveLength(2);
+});
 
-    first.giveUp();
-    await server.client.ping();
+test("a call that its client gave up on has a different call warned, once, of the images nobody received, and is still handed over", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour, succeed(), refuse(1026)] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api, { ...CAT, filename: "hero" });
+  held.release();
+  await files(server, 1);
 
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    await files(server, 1);
-    expect(api.requests).toHaveLength(2);
-  });
+  const other = await server.generate({ prompt: "a dog" });
+  expect(warningsOf(other)).toEqual([
+    expect.stringMatching(/^An earlier call \("a cat"\) .*hero\.jpeg\. .*exactly that call/),
+  ]);
+  expect(textOf(await server.generate({ prompt: "a cow" }))).not.toContain("hero");
+  expect(api.requests).toHaveLength(3);
 
-  test("is not retried for nobody when its request is refused after all", async () => {
-    const held = hold(status(503));
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 10 });
-    await giveUpAfterSending(server, api);
+  const again = await server.generate({ ...CAT, filename: "hero" });
+  expect(warningsOf(again)).toEqual([fromEarlier]);
+  expect(again.structuredContent).toMatchObject({ saved_count: 1 });
+  expect(api.requests).toHaveLength(3);
+});
 
-    held.release();
-    await waitFor("the refusal", () => api.openExchanges() === 0);
-    await server.generate({ prompt: "a dog" });
+test("a call that its client gave up on has a different call warned also when that one fails", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour, refuse(1026)] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api, { ...CAT, filename: "hero" });
+  held.release();
+  await files(server, 1);
 
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    await files(server, 2);
-    expect(api.requests).toHaveLength(3);
-  });
+  const other = await server.generate({ prompt: "a dog" });
 
-  test("is retried for the call that joined it when its request is refused after all", async () => {
-    const held = hold(status(503));
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 10 });
-    await giveUpAfterSending(server, api);
-    const second = begin(server);
-    await waitFor("progress", () => second.messages.length > 0);
+  expect(other.isError).toBe(true);
+  expect(textOf(other)).toMatch(/\nWarning: An earlier call \("a cat"\) .*hero\.jpeg/);
+  expect(api.requests).toHaveLength(2);
+});
 
-    held.release();
+test("a call that its client gave up on while downloading goes on to the end", async () => {
+  const held = holdLink();
+  await using api = await startStandIn({ linkScript: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  const args = { ...CAT, response_format: "url" };
+  const first = begin(server, args);
+  await waitFor("the download", () => first.messages.some((message) => message.startsWith("downloading")));
+  await waitFor("the download's request", () => api.downloads.length === 1);
+  first.giveUp();
+  await server.client.ping();
+  held.release();
+  await files(server, 1);
 
-    expect(warningsOf(await second.result)).toEqual([fromEarlier]);
-    await files(server, 1);
-    expect(api.requests).toHaveLength(2);
-  });
+  const second = await server.generate(args);
 
-  test("leaves nothing behind when it was refused: the same call is a new one", async () => {
-    const held = hold(refuse(1026));
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api);
-    held.release();
-    await waitFor("the refusal", () => api.openExchanges() === 0);
-    await server.generate({ prompt: "a dog" });
+  expect(warningsOf(second)).toEqual([fromEarlier]);
+  expect(toolOutputSchema.parse(second.structuredContent).image_urls).toHaveLength(1);
+  expect([api.requests.length, api.downloads.length]).toEqual([1, 1]);
+});
 
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    expect(api.requests).toHaveLength(3);
-  });
-
-  test("and whose outcome is unknown has the same call told so, once and without a request", async () => {
-    const held = hold(hangUp());
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api);
-    held.release();
-    await waitFor("the end", () => api.openExchanges() === 0);
-
-    const second = await server.generate(CAT);
-    expect(second.isError).toBe(true);
-    expect(textOf(second)).toContain("may have been generated and billed");
-    expect(textOf(second)).toMatch(/Warning: .*earlier identical call .* no new request/);
-    expect(api.requests).toHaveLength(1);
-
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    expect(api.requests).toHaveLength(2);
-  });
-
-  test("has a different call warned, once, of the images nobody received, and is still handed over", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour, succeed(), refuse(1026)] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api, { ...CAT, filename: "hero" });
-    held.release();
-    await files(server, 1);
-
-    const other = await server.generate({ prompt: "a dog" });
-    expect(warningsOf(other)).toEqual([
-      expect.stringMatching(/^An earlier call \("a cat"\) .*hero\.jpeg\. .*exactly that call/),
-    ]);
-    expect(textOf(await server.generate({ prompt: "a cow" }))).not.toContain("hero");
-    expect(api.requests).toHaveLength(3);
-
-    const again = await server.generate({ ...CAT, filename: "hero" });
-    expect(warningsOf(again)).toEqual([fromEarlier]);
-    expect(again.structuredContent).toMatchObject({ saved_count: 1 });
-    expect(api.requests).toHaveLength(3);
-  });
-
-  test("has a different call warned also when that one fails", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour, refuse(1026)] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api, { ...CAT, filename: "hero" });
-    held.release();
-    await files(server, 1);
-
-    const other = await server.generate({ prompt: "a dog" });
-
-    expect(other.isError).toBe(true);
-    expect(textOf(other)).toMatch(/\nWarning: An earlier call \("a cat"\) .*hero\.jpeg/);
-    expect(api.requests).toHaveLength(2);
-  });
-
-  test("while downloading goes on to the end", async () => {
-    const held = holdLink();
-    await using api = await startStandIn({ linkScript: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    const args = { ...CAT, response_format: "url" };
-    const first = begin(server, args);
-    await waitFor("the download", () => first.messages.some((message) => message.startsWith("downloading")));
-    await waitFor("the download's request", () => api.downloads.length === 1);
-    first.giveUp();
-    await server.client.ping();
-    held.release();
-    await files(server, 1);
-
-    const second = await server.generate(args);
-
-    expect(warningsOf(second)).toEqual([fromEarlier]);
-    expect(toolOutputSchema.parse(second.structuredContent).image_urls).toHaveLength(1);
-    expect([api.requests.length, api.downloads.length]).toEqual([1, 1]);
-  });
-
-  test("while saving goes on to the end", async () => {
-    await using signs = await temporaryDirectory();
-    const sign = join(signs.path, "now");
-    const slowLink = `import fs from "node:fs/promises";
+test("a call that its client gave up on while saving goes on to the end", async () => {
+  await using signs = await temporaryDirectory();
+  const sign = join(signs.path, "now");
+  const slowLink = `import fs from "node:fs/promises";
       import { existsSync } from "node:fs";
       import { syncBuiltinESMExports } from "node:module";
       import { setTimeout as sleep } from "node:timers/promises";
@@ -413,186 +418,183 @@ describe("a call that its client gave up on", () => {
         return link(from, to);
       };
       syncBuiltinESMExports();`;
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api, entry: [...preloading(slowLink), resolve("dist", "index.js")] });
-    const first = begin(server, { ...CAT, n: 2 });
-    await waitFor("the saving", () => first.messages.some((message) => message.startsWith("saving")));
-    first.giveUp();
-    await expect(first.result).rejects.toThrow("timed out");
-    await server.client.ping();
+  await using api = await startStandIn();
+  await using server = await spawnServer({ api, entry: [...preloading(slowLink), resolve("dist", "index.js")] });
+  const first = begin(server, { ...CAT, n: 2 });
+  await waitFor("the saving", () => first.messages.some((message) => message.startsWith("saving")));
+  first.giveUp();
+  await expect(first.result).rejects.toThrow("timed out");
+  await server.client.ping();
 
-    await writeFile(sign, "");
-    await files(server, 2);
+  await writeFile(sign, "");
+  await files(server, 2);
 
-    expect(warningsOf(await server.generate({ ...CAT, n: 2 }))).toEqual([fromEarlier]);
-    expect(api.requests).toHaveLength(1);
-  });
-
-  test("is handed over with its images inline when they were asked for", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    const args = { ...CAT, return_images: true };
-    await giveUpAfterSending(server, api, args);
-    held.release();
-    await files(server, 1);
-
-    const second = await server.generate(args);
-
-    expect(warningsOf(second)).toEqual([fromEarlier]);
-    const inline = second.content.flatMap((part) => (part.type === "image" ? [part.data] : []));
-    expect(inline).toEqual(api.deliveredImages.map((picture) => picture.toString("base64")));
-    expect(api.requests).toHaveLength(1);
-  });
-
-  test("is known by what it asked for, not by the order of keys, spelled-out defaults, nulls or unknown parameters", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api, { prompt: "a cat", seed: 7, wait_for_previous: true });
-    held.release();
-    await files(server, 1);
-
-    const second = await server.generate({
-      aspect_ratio: "1:1",
-      seed: 7,
-      n: 1,
-      model: "image-01",
-      response_format: "base64",
-      prompt: "a cat",
-      prompt_optimizer: false,
-      return_images: false,
-      output_dir: null,
-      filename: null,
-      subject_reference: null,
-    });
-
-    expect(warningsOf(second)).toEqual([fromEarlier]);
-    expect(api.requests).toHaveLength(1);
-  });
-
-  test("is forgotten after 15 minutes", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 60, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-    await giveUpAfterSending(server, api);
-    held.release();
-    await files(server, 1);
-    await sleep((16 * 60_000) / 60);
-
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    expect(api.requests).toHaveLength(2);
-  });
-
-  test("keeps its own time limit, and the same call is told that the outcome is unknown", async () => {
-    await using api = await startStandIn({ script: [hold().behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "60000" } });
-    await giveUpAfterSending(server, api);
-
-    await waitFor("the end of its budget", () => api.openExchanges() === 0);
-
-    const second = await server.generate(CAT);
-    expect(textOf(second)).toContain("no whole answer came within the call's 60 s");
-    expect(api.requests).toHaveLength(1);
-  });
-
-  test("ends with the process, soon, with code 0 and without a file", async () => {
-    await using api = await startStandIn({ script: [hold().behaviour] });
-    await using server = await spawnServer({ api });
-    await giveUpAfterSending(server, api);
-
-    const endedAtMs = performance.now();
-    server.transport.process.stdin.end();
-
-    expect(await server.exited).toEqual({ code: 0, signal: null });
-    expect(performance.now() - endedAtMs).toBeLessThan(EXIT_LIMIT_MS);
-    expect(await readdir(server.outputDir)).toEqual([]);
-    expect(server.transport.stderr).toBe("MiniMax Image MCP server running on stdio\n");
-    await waitFor("the closed connection", () => api.openExchanges() === 0);
-    expect(api.requests).toHaveLength(1);
-  });
-
-  test("too late, when it has been answered, is not given up: the same call is a new one", async () => {
-    await using api = await startStandIn();
-    await using server = await spawnServer({ api });
-    await server.generate(CAT);
-    for (const requestId of [1, 99]) writeCancellation(server, requestId, TIMEOUT_REASONS[0][1]);
-
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    expect(api.requests).toHaveLength(2);
-  });
+  expect(warningsOf(await server.generate({ ...CAT, n: 2 }))).toEqual([fromEarlier]);
+  expect(api.requests).toHaveLength(1);
 });
 
-describe("equal calls", () => {
-  test("made at once stay two calls, also when both are given up and made again", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
-    await using server = await spawnServer({ api });
-    const calls = [begin(server), begin(server)];
-    await waitFor("both requests", () => api.requests.length === 2);
-    for (const call of calls) call.giveUp();
-    await server.client.ping();
+test("a call that its client gave up on is handed over with its images inline when they were asked for", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  const args = { ...CAT, return_images: true };
+  await giveUpAfterSending(server, api, args);
+  held.release();
+  await files(server, 1);
 
-    const again = [begin(server), begin(server)];
-    await waitFor("progress", () => again.every(({ messages }) => messages.length > 0));
-    held.release();
-    const results = await Promise.all(again.map(({ result }) => result));
+  const second = await server.generate(args);
 
-    expect(results.map(warningsOf)).toEqual([[fromEarlier], [fromEarlier]]);
-    expect(
-      new Set(results.flatMap(({ structuredContent }) => toolOutputSchema.parse(structuredContent).file_paths)).size,
-    ).toBe(2);
-    expect(api.requests).toHaveLength(2);
+  expect(warningsOf(second)).toEqual([fromEarlier]);
+  const inline = second.content.flatMap((part) => (part.type === "image" ? [part.data] : []));
+  expect(inline).toEqual(api.deliveredImages.map((picture) => picture.toString("base64")));
+  expect(api.requests).toHaveLength(1);
+});
+
+test("a call that its client gave up on is known by what it asked for, not by the order of keys, spelled-out defaults, nulls or unknown parameters", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api, { prompt: "a cat", seed: 7, wait_for_previous: true });
+  held.release();
+  await files(server, 1);
+
+  const second = await server.generate({
+    aspect_ratio: "1:1",
+    seed: 7,
+    n: 1,
+    model: "image-01",
+    response_format: "base64",
+    prompt: "a cat",
+    prompt_optimizer: false,
+    return_images: false,
+    output_dir: null,
+    filename: null,
+    subject_reference: null,
   });
 
-  test("of a client that says nothing are one from 55 s on, and both are answered", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-    const first = begin(server, CAT, { silent: true });
-    await waitFor("the request", () => api.requests.length === 1);
-    await sleep(56_000 / 30);
+  expect(warningsOf(second)).toEqual([fromEarlier]);
+  expect(api.requests).toHaveLength(1);
+});
 
-    const second = begin(server, CAT, { silent: true });
-    await server.client.ping();
-    held.release();
+test("a call that its client gave up on is forgotten after 15 minutes", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnQuickServer({ api, speed: 60, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  await giveUpAfterSending(server, api);
+  held.release();
+  await files(server, 1);
+  await sleep((16 * 60_000) / 60);
 
-    expect(warningsOf(await first.result)).toEqual([]);
-    expect(warningsOf(await second.result)).toEqual([fromEarlier]);
-    await files(server, 1);
-    expect(api.requests).toHaveLength(1);
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    expect(api.requests).toHaveLength(2);
-  });
+  expect(warningsOf(await server.generate(CAT))).toEqual([]);
+  expect(api.requests).toHaveLength(2);
+});
 
-  test("of a client that says nothing stay two before that", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
-    await using server = await spawnServer({ api });
-    const calls = [begin(server, CAT, { silent: true }), begin(server, CAT, { silent: true })];
-    await waitFor("both requests", () => api.requests.length === 2);
-    held.release();
+test("a call that its client gave up on keeps its own time limit, and the same call is told that the outcome is unknown", async () => {
+  await using api = await startStandIn({ script: [hold().behaviour] });
+  await using server = await spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "60000" } });
+  await giveUpAfterSending(server, api);
 
-    for (const { result } of calls) expect(warningsOf(await result)).toEqual([]);
-    await files(server, 2);
-    expect(api.requests).toHaveLength(2);
-  });
+  await waitFor("the end of its budget", () => api.openExchanges() === 0);
 
-  test("of a client that asks for progress stay two, however long the first has been running", async () => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
-    await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-    const first = begin(server);
-    await waitFor("the request", () => api.requests.length === 1);
-    await sleep(56_000 / 30);
-    const second = begin(server);
-    await waitFor("the second request", () => api.requests.length === 2);
-    held.release();
+  const second = await server.generate(CAT);
+  expect(textOf(second)).toContain("no whole answer came within the call's 60 s");
+  expect(api.requests).toHaveLength(1);
+});
 
-    expect(warningsOf(await first.result)).toEqual([]);
-    expect(warningsOf(await second.result)).toEqual([]);
-    await files(server, 2);
-  });
+test("a call that its client gave up on ends with the process, soon, with code 0 and without a file", async () => {
+  await using api = await startStandIn({ script: [hold().behaviour] });
+  await using server = await spawnServer({ api });
+  await giveUpAfterSending(server, api);
+
+  const endedAtMs = performance.now();
+  server.transport.process.stdin.end();
+
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+  expect(performance.now() - endedAtMs).toBeLessThan(EXIT_LIMIT_MS);
+  expect(await readdir(server.outputDir)).toEqual([]);
+  expect(server.transport.stderr).toBe("MiniMax Image MCP server running on stdio\n");
+  await waitFor("the closed connection", () => api.openExchanges() === 0);
+  expect(api.requests).toHaveLength(1);
+});
+
+test("a call that its client gave up on too late, when it has been answered, is not given up: the same call is a new one", async () => {
+  await using api = await startStandIn();
+  await using server = await spawnServer({ api });
+  await server.generate(CAT);
+  for (const requestId of [1, 99]) writeCancellation(server, requestId, TIMEOUT_REASONS[0][1]);
+
+  expect(warningsOf(await server.generate(CAT))).toEqual([]);
+  expect(api.requests).toHaveLength(2);
+});
+
+test("equal calls made at once stay two calls, also when both are given up and made again", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
+  await using server = await spawnServer({ api });
+  const calls = [begin(server), begin(server)];
+  await waitFor("both requests", () => api.requests.length === 2);
+  for (const call of calls) call.giveUp();
+  await server.client.ping();
+
+  const again = [begin(server), begin(server)];
+  await waitFor("progress", () => again.every(({ messages }) => messages.length > 0));
+  held.release();
+  const results = await Promise.all(again.map(({ result }) => result));
+
+  expect(results.map(warningsOf)).toEqual([[fromEarlier], [fromEarlier]]);
+  expect(
+    new Set(results.flatMap(({ structuredContent }) => toolOutputSchema.parse(structuredContent).file_paths)).size,
+  ).toBe(2);
+  expect(api.requests).toHaveLength(2);
+});
+
+test("equal calls of a client that says nothing are one from 55 s on, and both are answered", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  const first = begin(server, CAT, { silent: true });
+  await waitFor("the request", () => api.requests.length === 1);
+  await sleep(56_000 / 30);
+
+  const second = begin(server, CAT, { silent: true });
+  await server.client.ping();
+  held.release();
+
+  expect(warningsOf(await first.result)).toEqual([]);
+  expect(warningsOf(await second.result)).toEqual([fromEarlier]);
+  await files(server, 1);
+  expect(api.requests).toHaveLength(1);
+  expect(warningsOf(await server.generate(CAT))).toEqual([]);
+  expect(api.requests).toHaveLength(2);
+});
+
+test("equal calls of a client that says nothing stay two before that", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
+  await using server = await spawnServer({ api });
+  const calls = [begin(server, CAT, { silent: true }), begin(server, CAT, { silent: true })];
+  await waitFor("both requests", () => api.requests.length === 2);
+  held.release();
+
+  for (const { result } of calls) expect(warningsOf(await result)).toEqual([]);
+  await files(server, 2);
+  expect(api.requests).toHaveLength(2);
+});
+
+test("equal calls of a client that asks for progress stay two, however long the first has been running", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
+  await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  const first = begin(server);
+  await waitFor("the request", () => api.requests.length === 1);
+  await sleep(56_000 / 30);
+  const second = begin(server);
+  await waitFor("the second request", () => api.requests.length === 2);
+  held.release();
+
+  expect(warningsOf(await first.result)).toEqual([]);
+  expect(warningsOf(await second.result)).toEqual([]);
+  await files(server, 2);
 });
 
 test("the SDK's client that times out after 2 s on an image of 5 s gets it by the same call again, for one request", async () => {

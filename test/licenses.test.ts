@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { thirdPartyLicenses } from "../scripts/build/licenses.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
@@ -26,26 +26,24 @@ async function checkout(): Promise<Checkout> {
   };
 }
 
-describe("the licences of the bundle", () => {
-  test("a checkout below a directory called node_modules names the packages in it, and not itself", async () => {
-    await using project = await checkout();
-    const files = [
-      join(project.path, "src", "index.ts"),
-      await project.install("plain", "Plain terms."),
-      await project.install("@scope/scoped", "Scoped terms."),
-    ];
+test("the licences of the bundle: a checkout below a directory called node_modules names the packages in it, and not itself", async () => {
+  await using project = await checkout();
+  const files = [
+    join(project.path, "src", "index.ts"),
+    await project.install("plain", "Plain terms."),
+    await project.install("@scope/scoped", "Scoped terms."),
+  ];
 
-    const text = await thirdPartyLicenses(files, project.path);
+  const text = await thirdPartyLicenses(files, project.path);
 
-    expect(text).toContain("@scope/scoped 1.2.3 (MIT)\n\nScoped terms.\n");
-    expect(text).toContain("plain 1.2.3 (MIT)\n\nPlain terms.\n");
-    expect(text).not.toContain("this-project");
-  });
+  expect(text).toContain("@scope/scoped 1.2.3 (MIT)\n\nScoped terms.\n");
+  expect(text).toContain("plain 1.2.3 (MIT)\n\nPlain terms.\n");
+  expect(text).not.toContain("this-project");
+});
 
-  test("a package without a licence file stops the build", async () => {
-    await using project = await checkout();
-    const file = await project.install("unlicensed");
+test("the licences of the bundle: a package without a licence file stops the build", async () => {
+  await using project = await checkout();
+  const file = await project.install("unlicensed");
 
-    await expect(thirdPartyLicenses([file], project.path)).rejects.toThrow("unlicensed has no licence file.");
-  });
+  await expect(thirdPartyLicenses([file], project.path)).rejects.toThrow("unlicensed has no licence file.");
 });

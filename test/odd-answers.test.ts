@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import sharp from "sharp";
-import { describe, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { toolOutputSchema } from "../src/schemas.ts";
 import {
   answer,
@@ -29,17 +29,18 @@ vi.setConfig({ testTimeout: 30_000 });
 
 const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000" } }));
 
-describe("images in an answer have been paid for", () => {
-  test.each<readonly [string, Behaviour]>([
-    ["HTTP 500", deliverWithError([JPEG], { status: 500 })],
-    ["HTTP 429", deliverWithError([JPEG], { status: 429 })],
-    ["HTTP 404", deliverWithError([JPEG], { status: 404 })],
-    ["HTTP 504", deliverWithError([JPEG], { status: 504 })],
-    ["a code that is retried otherwise", deliverWithError([JPEG], { statusCode: 1000 })],
-    ["a rate limit", deliverWithError([JPEG], { statusCode: 1002 })],
-    ["a refusal", deliverWithError([JPEG], { statusCode: 1026 })],
-    ["a timeout", deliverWithError([JPEG], { statusCode: 1001 })],
-  ])("they are saved although the answer is %s, with a warning and one request", async (_, odd) => {
+test.each<readonly [string, Behaviour]>([
+  ["HTTP 500", deliverWithError([JPEG], { status: 500 })],
+  ["HTTP 429", deliverWithError([JPEG], { status: 429 })],
+  ["HTTP 404", deliverWithError([JPEG], { status: 404 })],
+  ["HTTP 504", deliverWithError([JPEG], { status: 504 })],
+  ["a code that is retried otherwise", deliverWithError([JPEG], { statusCode: 1000 })],
+  ["a rate limit", deliverWithError([JPEG], { statusCode: 1002 })],
+  ["a refusal", deliverWithError([JPEG], { statusCode: 1026 })],
+  ["a timeout", deliverWithError([JPEG], { statusCode: 1001 })],
+])(
+  "images in an answer have been paid for: they are saved although the answer is %s, with a warning and one request",
+  async (_, odd) => {
     const { api, server } = shared.begin({ script: [odd] });
 
     const result = await server.generate({ prompt: "a cat" });
@@ -48,46 +49,47 @@ describe("images in an answer have been paid for", () => {
     expect(await readFile(output.file_paths[0] ?? "")).toEqual(JPEG);
     expect(output.warnings?.join()).toContain("MiniMax delivered images with an error");
     expect(api.requests).toHaveLength(1);
-  });
+  },
+);
 
-  test.each([
-    ["one text in place of a list", `{"data":{"image_base64":"${BASE64}"},${OK}}`],
-    ["links that are data URLs", `{"data":{"image_urls":["data:image/jpeg;base64,${BASE64}"]},${OK}}`],
-    ["a byte order mark in front", `\uFEFF{"data":{"image_base64":["${BASE64}"]},${OK}}`],
-    ["white space in front of data:", `{"data":{"image_base64":[" \\n data:image/jpeg;base64,${BASE64}"]},${OK}}`],
-    [
-      "much white space in front of data:",
-      `{"data":{"image_base64":["${" ".repeat(9000)}data:image/jpeg;base64,${BASE64}"]},${OK}}`,
-    ],
-    ["capitals in data:", `{"data":{"image_base64":["DATA:image/jpeg;BASE64,${BASE64}"]},${OK}}`],
-    ["a message in the other envelope", `{"data":{"image_base64":["${BASE64}"]},"error":{"message":"no (1008)"}}`],
-    ["empty base64 beside it", `{"data":{"image_base64":["",null,"${BASE64}"]},${OK}}`],
-  ])("they are saved from an answer with %s", async (_, body) => {
-    const { api, server } = shared.begin({ script: [answer(body)] });
+test.each([
+  ["one text in place of a list", `{"data":{"image_base64":"${BASE64}"},${OK}}`],
+  ["links that are data URLs", `{"data":{"image_urls":["data:image/jpeg;base64,${BASE64}"]},${OK}}`],
+  ["a byte order mark in front", `\uFEFF{"data":{"image_base64":["${BASE64}"]},${OK}}`],
+  ["white space in front of data:", `{"data":{"image_base64":[" \\n data:image/jpeg;base64,${BASE64}"]},${OK}}`],
+  [
+    "much white space in front of data:",
+    `{"data":{"image_base64":["${" ".repeat(9000)}data:image/jpeg;base64,${BASE64}"]},${OK}}`,
+  ],
+  ["capitals in data:", `{"data":{"image_base64":["DATA:image/jpeg;BASE64,${BASE64}"]},${OK}}`],
+  ["a message in the other envelope", `{"data":{"image_base64":["${BASE64}"]},"error":{"message":"no (1008)"}}`],
+  ["empty base64 beside it", `{"data":{"image_base64":["",null,"${BASE64}"]},${OK}}`],
+])("images in an answer have been paid for: they are saved from an answer with %s", async (_, body) => {
+  const { api, server } = shared.begin({ script: [answer(body)] });
 
-    const result = await server.generate({ prompt: "a cat" });
+  const result = await server.generate({ prompt: "a cat" });
 
-    const output = toolOutputSchema.parse(result.structuredContent);
-    expect(await readFile(output.file_paths[0] ?? "")).toEqual(JPEG);
-    expect(api.requests).toHaveLength(1);
-  });
+  const output = toolOutputSchema.parse(result.structuredContent);
+  expect(await readFile(output.file_paths[0] ?? "")).toEqual(JPEG);
+  expect(api.requests).toHaveLength(1);
 });
 
-describe("an answer that counts images and holds none may have been billed", () => {
-  test.each<readonly [string, Behaviour]>([
-    ["success", countWithoutImages(2)],
-    ["HTTP 500", countWithoutImages(1, { status: 500 })],
-    ["HTTP 503", countWithoutImages(1, { status: 503 })],
-    ["a count that is a number", answer(`{"data":{},"metadata":{"success_count":2},${OK}}`)],
-    ["a count that is beyond all measure", answer(`{"data":{},"metadata":{"success_count":"99999999999"},${OK}}`)],
-    ["a count in data", answer(`{"data":{"success_count":1},${OK}}`)],
-    ["a transient code", answer('{"metadata":{"success_count":"1"},"base_resp":{"status_code":1000}}')],
-    ["a refusal", answer('{"metadata":{"success_count":"1"},"base_resp":{"status_code":1026,"status_msg":"no"}}')],
-    ["a list of objects", answer(`{"data":{"image_urls":[{"url":"https://e.com/a"}]},${OK}}`)],
-    ["images in place of data", answer(`{"data":[{"url":"https://e.com/a"}],${OK}}`)],
-    ["HTTP 500 cut off in its images", answer('{"data":{"image_base64":["/9j/', { status: 500 })],
-    ["HTTP 503 cut off after its count", answer('{"metadata":{"success_count":"1"},', { status: 503 })],
-  ])("with %s, and it is not retried", async (_, odd) => {
+test.each<readonly [string, Behaviour]>([
+  ["success", countWithoutImages(2)],
+  ["HTTP 500", countWithoutImages(1, { status: 500 })],
+  ["HTTP 503", countWithoutImages(1, { status: 503 })],
+  ["a count that is a number", answer(`{"data":{},"metadata":{"success_count":2},${OK}}`)],
+  ["a count that is beyond all measure", answer(`{"data":{},"metadata":{"success_count":"99999999999"},${OK}}`)],
+  ["a count in data", answer(`{"data":{"success_count":1},${OK}}`)],
+  ["a transient code", answer('{"metadata":{"success_count":"1"},"base_resp":{"status_code":1000}}')],
+  ["a refusal", answer('{"metadata":{"success_count":"1"},"base_resp":{"status_code":1026,"status_msg":"no"}}')],
+  ["a list of objects", answer(`{"data":{"image_urls":[{"url":"https://e.com/a"}]},${OK}}`)],
+  ["images in place of data", answer(`{"data":[{"url":"https://e.com/a"}],${OK}}`)],
+  ["HTTP 500 cut off in its images", answer('{"data":{"image_base64":["/9j/', { status: 500 })],
+  ["HTTP 503 cut off after its count", answer('{"metadata":{"success_count":"1"},', { status: 503 })],
+])(
+  "an answer that counts images and holds none may have been billed with %s, and it is not retried",
+  async (_, odd) => {
     const { api, server } = shared.begin({ script: [odd] });
 
     const result = await server.generate({ prompt: "a cat" });
@@ -96,133 +98,125 @@ describe("an answer that counts images and holds none may have been billed", () 
     expect(textOf(result)).toContain(BILLED);
     expect(textOf(result)).not.toContain("EMPTY_RESPONSE");
     expect(api.requests).toHaveLength(1);
-  });
+  },
+);
+
+test("at most nine images are taken from an answer of 1001 the first nine are saved and the rest is named", async () => {
+  const { api, server } = shared.begin({ script: [deliver(Array<Buffer>(1001).fill(JPEG))] });
+
+  const result = await server.generate({ prompt: "a cat", n: 9 });
+
+  const output = toolOutputSchema.parse(result.structuredContent);
+  expect(output).toMatchObject({ image_count: 9, saved_count: 9 });
+  expect(output.warnings?.join()).toContain("lists 1001 images");
+  expect(output.warnings?.join()).toContain("992 were left out: numbers 10 to 1001");
+  expect(await readdir(server.outputDir)).toHaveLength(9);
+  expect(api.requests).toHaveLength(1);
 });
 
-describe("at most nine images are taken from an answer", () => {
-  test("of 1001 the first nine are saved and the rest is named", async () => {
-    const { api, server } = shared.begin({ script: [deliver(Array<Buffer>(1001).fill(JPEG))] });
+test("an image behind 300,000 empty entries is saved, and no more than nine are reported", async () => {
+  const { server } = shared.begin({ script: [deliver([...Array<string>(300_000).fill(""), JPEG])] });
 
-    const result = await server.generate({ prompt: "a cat", n: 9 });
+  const result = await server.generate({ prompt: "a cat" });
 
-    const output = toolOutputSchema.parse(result.structuredContent);
-    expect(output).toMatchObject({ image_count: 9, saved_count: 9 });
-    expect(output.warnings?.join()).toContain("lists 1001 images");
-    expect(output.warnings?.join()).toContain("992 were left out: numbers 10 to 1001");
-    expect(await readdir(server.outputDir)).toHaveLength(9);
-    expect(api.requests).toHaveLength(1);
-  });
-
-  test("an image behind 300,000 empty entries is saved, and no more than nine are reported", async () => {
-    const { server } = shared.begin({ script: [deliver([...Array<string>(300_000).fill(""), JPEG])] });
-
-    const result = await server.generate({ prompt: "a cat" });
-
-    const output = toolOutputSchema.parse(result.structuredContent);
-    expect(output).toMatchObject({ image_count: 9, saved_count: 1 });
-    expect(output.failures).toHaveLength(8);
-    expect(output.failures?.[0]?.index).toBe(0);
-    expect(textOf(result)).toContain("Image 1 was not saved: MiniMax's image cannot be used: it is empty.");
-  });
-
-  test("300,000 empty entries are no image, and no file", async () => {
-    const { api, server } = shared.begin({ script: [deliver(Array<string>(300_000).fill(""))] });
-
-    const result = await server.generate({ prompt: "a cat" });
-
-    expect(textOf(result)).toContain(BILLED);
-    expect(api.requests).toHaveLength(1);
-    expect(await readdir(server.outputDir)).toEqual([]);
-  });
+  const output = toolOutputSchema.parse(result.structuredContent);
+  expect(output).toMatchObject({ image_count: 9, saved_count: 1 });
+  expect(output.failures).toHaveLength(8);
+  expect(output.failures?.[0]?.index).toBe(0);
+  expect(textOf(result)).toContain("Image 1 was not saved: MiniMax's image cannot be used: it is empty.");
 });
 
-describe("MiniMax's own words", () => {
-  test.each<readonly [string, Behaviour, string, string]>([
-    [
-      "HTTP 400",
-      refuseInEnvelope(400, "bad_request_error", "n is too large"),
-      "n is too large",
-      "correct what it names",
-    ],
-    ["HTTP 402", refuseInEnvelope(402, "insufficient_balance_error", "no money"), "no money", "Top up"],
-    ["HTTP 422", refuseInEnvelope(422, "unprocessable_entity_error", "not this"), "not this", "correct what it names"],
-    ["HTTP 504", refuseInEnvelope(504, "timeout", "too slow"), "too slow", "your choice"],
-    ["a plain text as error", answer('{"error":"out of order"}', { status: 418 }), "out of order", "Correct what"],
-    [
-      "HTTP 407",
-      answer("who are you?", { status: 407 }),
-      "responded with HTTP 407 and no image.",
-      "user name and password",
-    ],
-    ["HTTP 413", refuseAsTooLarge(), "HTTP 413", "fewer or smaller subject references"],
-    ["code 1028", refuse(1028), "Status code: 1028", "quota"],
-    ["code 1030", refuse(1030), "Status code: 1030", "quota"],
-    [
-      "an envelope with HTTP 200",
-      answer('{"type":"error","error":{"message":"no key (1004)"}}'),
-      "no key",
-      "platform.minimax.cn",
-    ],
-  ])("are quoted, with what to do, after %s", async (_, fault, words, recovery) => {
-    const { api, server } = shared.begin({ script: [fault] });
+test("300,000 empty entries are no image, and no file", async () => {
+  const { api, server } = shared.begin({ script: [deliver(Array<string>(300_000).fill(""))] });
 
-    const result = await server.generate({ prompt: "a cat" });
+  const result = await server.generate({ prompt: "a cat" });
 
-    expect(result.isError).toBe(true);
-    expect(textOf(result)).toContain(words);
-    expect(textOf(result)).toMatch(new RegExp(`Recovery: .*${recovery}`));
-    expect(api.requests).toHaveLength(1);
-  });
-
-  test.each<readonly [string, Behaviour]>([
-    ["HTTP 529 with code 2064", overload()],
-    ["HTTP 529 alone", answer("", { status: 529 })],
-    ["code 2064", refuse(2064)],
-    ["HTTP 503 whose body never comes", withholdBody(503)],
-    ["HTTP 500 whose body never comes", withholdBody(500)],
-  ])("or their absence after %s lead to a retry", async (_, fault) => {
-    const { api, server } = shared.begin({ script: [fault, fault, fault, succeed()] });
-
-    const result = await server.generate({ prompt: "a cat" });
-
-    expect(result.structuredContent).toMatchObject({ saved_count: 1 });
-    expect(api.requests).toHaveLength(4);
-  });
+  expect(textOf(result)).toContain(BILLED);
+  expect(api.requests).toHaveLength(1);
+  expect(await readdir(server.outputDir)).toEqual([]);
 });
 
-describe("an image that ends too early", () => {
-  test("is downloaded again", async () => {
-    const whole = await photo();
-    const { api, server } = shared.begin({
-      linkScript: [linkEndsEarly(6000)],
-      createImage: () => Promise.resolve(whole),
-    });
+test.each<readonly [string, Behaviour, string, string]>([
+  ["HTTP 400", refuseInEnvelope(400, "bad_request_error", "n is too large"), "n is too large", "correct what it names"],
+  ["HTTP 402", refuseInEnvelope(402, "insufficient_balance_error", "no money"), "no money", "Top up"],
+  ["HTTP 422", refuseInEnvelope(422, "unprocessable_entity_error", "not this"), "not this", "correct what it names"],
+  ["HTTP 504", refuseInEnvelope(504, "timeout", "too slow"), "too slow", "your choice"],
+  ["a plain text as error", answer('{"error":"out of order"}', { status: 418 }), "out of order", "Correct what"],
+  [
+    "HTTP 407",
+    answer("who are you?", { status: 407 }),
+    "responded with HTTP 407 and no image.",
+    "user name and password",
+  ],
+  ["HTTP 413", refuseAsTooLarge(), "HTTP 413", "fewer or smaller subject references"],
+  ["code 1028", refuse(1028), "Status code: 1028", "quota"],
+  ["code 1030", refuse(1030), "Status code: 1030", "quota"],
+  [
+    "an envelope with HTTP 200",
+    answer('{"type":"error","error":{"message":"no key (1004)"}}'),
+    "no key",
+    "platform.minimax.cn",
+  ],
+])("MiniMax's own words are quoted, with what to do, after %s", async (_, fault, words, recovery) => {
+  const { api, server } = shared.begin({ script: [fault] });
 
-    const result = await server.generate({ prompt: "a cat", response_format: "url" });
+  const result = await server.generate({ prompt: "a cat" });
 
-    const output = toolOutputSchema.parse(result.structuredContent);
-    expect(await readFile(output.file_paths[0] ?? "")).toEqual(whole);
-    expect(output.warnings).toBeUndefined();
-    expect(api.downloads).toHaveLength(2);
-    expect(api.requests).toHaveLength(1);
+  expect(result.isError).toBe(true);
+  expect(textOf(result)).toContain(words);
+  expect(textOf(result)).toMatch(new RegExp(`Recovery: .*${recovery}`));
+  expect(api.requests).toHaveLength(1);
+});
+
+test.each<readonly [string, Behaviour]>([
+  ["HTTP 529 with code 2064", overload()],
+  ["HTTP 529 alone", answer("", { status: 529 })],
+  ["code 2064", refuse(2064)],
+  ["HTTP 503 whose body never comes", withholdBody(503)],
+  ["HTTP 500 whose body never comes", withholdBody(500)],
+])("MiniMax's own words or their absence after %s lead to a retry", async (_, fault) => {
+  const { api, server } = shared.begin({ script: [fault, fault, fault, succeed()] });
+
+  const result = await server.generate({ prompt: "a cat" });
+
+  expect(result.structuredContent).toMatchObject({ saved_count: 1 });
+  expect(api.requests).toHaveLength(4);
+});
+
+test("an image that ends too early is downloaded again", async () => {
+  const whole = await photo();
+  const { api, server } = shared.begin({
+    linkScript: [linkEndsEarly(6000)],
+    createImage: () => Promise.resolve(whole),
   });
 
-  test("however often it is downloaded is kept, with a warning", async () => {
-    const whole = await photo();
-    const { api, server } = shared.begin({
-      linkOtherwise: linkEndsEarly(6000),
-      createImage: () => Promise.resolve(whole),
-    });
+  const result = await server.generate({ prompt: "a cat", response_format: "url" });
 
-    const result = await server.generate({ prompt: "a cat", response_format: "url" });
+  const output = toolOutputSchema.parse(result.structuredContent);
+  expect(await readFile(output.file_paths[0] ?? "")).toEqual(whole);
+  expect(output.warnings).toBeUndefined();
+  expect(api.downloads).toHaveLength(2);
+  expect(api.requests).toHaveLength(1);
+});
 
-    const output = toolOutputSchema.parse(result.structuredContent);
-    expect(await readFile(output.file_paths[0] ?? "")).toEqual(whole.subarray(0, 6000));
-    expect(output.warnings?.join()).toContain("Image 1 ends too early");
-    expect(api.requests).toHaveLength(1);
+test("an image that ends too early however often it is downloaded is kept, with a warning", async () => {
+  const whole = await photo();
+  const { api, server } = shared.begin({
+    linkOtherwise: linkEndsEarly(6000),
+    createImage: () => Promise.resolve(whole),
   });
 
-  test.each(["jpeg", "png", "webp"] as const)("as half a %s in base64 is kept, with a warning", async (format) => {
+  const result = await server.generate({ prompt: "a cat", response_format: "url" });
+
+  const output = toolOutputSchema.parse(result.structuredContent);
+  expect(await readFile(output.file_paths[0] ?? "")).toEqual(whole.subarray(0, 6000));
+  expect(output.warnings?.join()).toContain("Image 1 ends too early");
+  expect(api.requests).toHaveLength(1);
+});
+
+test.each(["jpeg", "png", "webp"] as const)(
+  "an image that ends too early as half a %s in base64 is kept, with a warning",
+  async (format) => {
     const whole = await photo(format);
     const { api, server } = shared.begin({ script: [deliver([whole, whole.subarray(0, whole.length / 2)])] });
 
@@ -232,8 +226,8 @@ describe("an image that ends too early", () => {
     expect(output.saved_count).toBe(2);
     expect(output.warnings).toEqual([expect.stringContaining("Image 2 ends too early")]);
     expect(api.requests).toHaveLength(1);
-  });
-});
+  },
+);
 
 test("results that wait for a slow reader leave nothing on stderr", async () => {
   const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(300_000)) });

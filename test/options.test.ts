@@ -19,106 +19,101 @@ const COMMON = { prompt: "a cat", response_format: "base64", n: 1, prompt_optimi
 
 const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" } }));
 
-describe("width and height", () => {
-  test.each([
-    [1000, 520],
-    [512, 2048],
-  ])("of %i and %i are the pixels on the disk, and no aspect ratio is sent", async (width, height) => {
-    const { api, server } = shared.begin({ createImage: renderImage });
+test.each([
+  [1000, 520],
+  [512, 2048],
+])("width and height of %i and %i are the pixels on the disk, and no aspect ratio is sent", async (width, height) => {
+  const { api, server } = shared.begin({ createImage: renderImage });
 
-    const result = await server.generate({ prompt: "a cat", width, height });
+  const result = await server.generate({ prompt: "a cat", width, height });
 
-    const { images, file_paths } = toolOutputSchema.parse(result.structuredContent);
-    expect(images).toMatchObject([{ width, height }]);
-    expect(textOf(result)).toContain(`${width}x${height} pixels`);
-    expect(await sharp(file_paths[0]).metadata()).toMatchObject({ width, height, format: "jpeg" });
-    expect(api.requests.map(({ body }) => body)).toStrictEqual([{ ...COMMON, model: "image-01", width, height }]);
-  });
+  const { images, file_paths } = toolOutputSchema.parse(result.structuredContent);
+  expect(images).toMatchObject([{ width, height }]);
+  expect(textOf(result)).toContain(`${width}x${height} pixels`);
+  expect(await sharp(file_paths[0]).metadata()).toMatchObject({ width, height, format: "jpeg" });
+  expect(api.requests.map(({ body }) => body)).toStrictEqual([{ ...COMMON, model: "image-01", width, height }]);
 });
 
-describe("filename", () => {
-  test("names the file of one picture, and is not sent", async () => {
-    const { api, server } = shared.begin();
+test("filename names the file of one image, and is not sent", async () => {
+  const { api, server } = shared.begin();
 
-    const result = await server.generate({ prompt: "a cat", filename: "hero" });
+  const result = await server.generate({ prompt: "a cat", filename: "hero" });
 
-    expectPaths(result, [join(server.outputDir, "hero.jpeg")]);
-    expect(await readdir(server.outputDir)).toEqual(["hero.jpeg"]);
-    expect(await readFile(join(server.outputDir, "hero.jpeg"))).toEqual(api.deliveredImages[0]);
-    expect(api.requests.map(({ body }) => body)).toStrictEqual([{ ...COMMON, model: "image-01", aspect_ratio: "1:1" }]);
-  });
-
-  test("is numbered for several pictures, in their order", async () => {
-    const { api, server } = shared.begin();
-
-    const result = await server.generate({ prompt: "a cat", filename: "hero", n: 3 });
-
-    const paths = [1, 2, 3].map((number) => join(server.outputDir, `hero-${number}.jpeg`));
-    expectPaths(result, paths);
-    expect(await Promise.all(paths.map((path) => readFile(path)))).toEqual(api.deliveredImages);
-  });
-
-  test("that is taken goes on with the next free number and overwrites nothing", async () => {
-    const { server } = shared.begin();
-    await writeFile(join(server.outputDir, "hero.jpeg"), "mine");
-    await writeFile(join(server.outputDir, "hero-2.jpeg"), "mine too");
-
-    const one = await server.generate({ prompt: "a cat", filename: "hero" });
-    const two = await server.generate({ prompt: "a cat", filename: "hero", n: 2 });
-
-    expectPaths(one, [join(server.outputDir, "hero-3.jpeg")]);
-    const { file_paths } = toolOutputSchema.parse(two.structuredContent);
-    expect(file_paths).toEqual([join(server.outputDir, "hero-1.jpeg"), join(server.outputDir, "hero-4.jpeg")]);
-    expect(await readFile(join(server.outputDir, "hero.jpeg"), "utf8")).toBe("mine");
-    expect(await readFile(join(server.outputDir, "hero-2.jpeg"), "utf8")).toBe("mine too");
-    expect(await readdir(server.outputDir)).toHaveLength(5);
-  });
-
-  test("with the extension of another format gets the one of the bytes", async () => {
-    const { server } = shared.begin({ createImage: renderImage });
-
-    const result = await server.generate({ prompt: "a cat", filename: "hero.png" });
-
-    expectPaths(result, [join(server.outputDir, "hero.jpeg")]);
-    expect(await sharp(join(server.outputDir, "hero.jpeg")).metadata()).toMatchObject({ format: "jpeg" });
-  });
-
-  test("of ten calls at once gives ten files", async () => {
-    const { api, server } = shared.begin();
-
-    const results = await Promise.all(
-      Array.from({ length: 10 }, () => server.generate({ prompt: "a cat", filename: "hero" })),
-    );
-
-    const paths = results.flatMap((result) => toolOutputSchema.parse(result.structuredContent).file_paths);
-    const names = ["hero.jpeg", ...[2, 3, 4, 5, 6, 7, 8, 9, 10].map((number) => `hero-${number}.jpeg`)];
-    expect(paths.toSorted()).toEqual(names.map((name) => join(server.outputDir, name)).sort());
-    expect((await readdir(server.outputDir)).sort()).toEqual(names.toSorted());
-    const contents = await Promise.all(paths.map((path) => readFile(path)));
-    expect(contents.sort((a, b) => a.compare(b))).toEqual(api.deliveredImages.toSorted((a, b) => a.compare(b)));
-  });
+  expectPaths(result, [join(server.outputDir, "hero.jpeg")]);
+  expect(await readdir(server.outputDir)).toEqual(["hero.jpeg"]);
+  expect(await readFile(join(server.outputDir, "hero.jpeg"))).toEqual(api.deliveredImages[0]);
+  expect(api.requests.map(({ body }) => body)).toStrictEqual([{ ...COMMON, model: "image-01", aspect_ratio: "1:1" }]);
 });
 
-describe("model and style", () => {
-  test.each([
-    ["without a style", {}],
-    ["with a style", { style: { style_type: "水彩" } }],
-    ["with a style and its weight", { style: { style_type: "漫画", style_weight: 0.5 } }],
-  ])("of image-01-live are sent as given, %s", async (_, style) => {
-    const { api, server } = shared.begin({ createImage: renderImage });
+test("filename is numbered for several images, in their order", async () => {
+  const { api, server } = shared.begin();
 
-    const result = await server.generate({ prompt: "a cat", model: "image-01-live", aspect_ratio: "16:9", ...style });
+  const result = await server.generate({ prompt: "a cat", filename: "hero", n: 3 });
 
-    expect(result.structuredContent).toMatchObject({ saved_count: 1, images: [{ width: 1280, height: 720 }] });
-    expect(textOf(result)).toContain("1280x720 pixels");
-    expect(api.requests.map(({ body }) => body)).toStrictEqual([
-      { ...COMMON, model: "image-01-live", aspect_ratio: "16:9", ...style },
-    ]);
-  });
+  const paths = [1, 2, 3].map((number) => join(server.outputDir, `hero-${number}.jpeg`));
+  expectPaths(result, paths);
+  expect(await Promise.all(paths.map((path) => readFile(path)))).toEqual(api.deliveredImages);
 });
 
-describe("aigc_watermark", () => {
-  test.each([{ aigc_watermark: true }, { aigc_watermark: false }, {}])("is sent only when given: %o", async (given) => {
+test("filename that is taken goes on with the next free number and overwrites nothing", async () => {
+  const { server } = shared.begin();
+  await writeFile(join(server.outputDir, "hero.jpeg"), "mine");
+  await writeFile(join(server.outputDir, "hero-2.jpeg"), "mine too");
+
+  const one = await server.generate({ prompt: "a cat", filename: "hero" });
+  const two = await server.generate({ prompt: "a cat", filename: "hero", n: 2 });
+
+  expectPaths(one, [join(server.outputDir, "hero-3.jpeg")]);
+  const { file_paths } = toolOutputSchema.parse(two.structuredContent);
+  expect(file_paths).toEqual([join(server.outputDir, "hero-1.jpeg"), join(server.outputDir, "hero-4.jpeg")]);
+  expect(await readFile(join(server.outputDir, "hero.jpeg"), "utf8")).toBe("mine");
+  expect(await readFile(join(server.outputDir, "hero-2.jpeg"), "utf8")).toBe("mine too");
+  expect(await readdir(server.outputDir)).toHaveLength(5);
+});
+
+test("filename with the extension of another format gets the one of the bytes", async () => {
+  const { server } = shared.begin({ createImage: renderImage });
+
+  const result = await server.generate({ prompt: "a cat", filename: "hero.png" });
+
+  expectPaths(result, [join(server.outputDir, "hero.jpeg")]);
+  expect(await sharp(join(server.outputDir, "hero.jpeg")).metadata()).toMatchObject({ format: "jpeg" });
+});
+
+test("filename of ten calls at once gives ten files", async () => {
+  const { api, server } = shared.begin();
+
+  const results = await Promise.all(
+    Array.from({ length: 10 }, () => server.generate({ prompt: "a cat", filename: "hero" })),
+  );
+
+  const paths = results.flatMap((result) => toolOutputSchema.parse(result.structuredContent).file_paths);
+  const names = ["hero.jpeg", ...[2, 3, 4, 5, 6, 7, 8, 9, 10].map((number) => `hero-${number}.jpeg`)];
+  expect(paths.toSorted()).toEqual(names.map((name) => join(server.outputDir, name)).sort());
+  expect((await readdir(server.outputDir)).sort()).toEqual(names.toSorted());
+  const contents = await Promise.all(paths.map((path) => readFile(path)));
+  expect(contents.sort((a, b) => a.compare(b))).toEqual(api.deliveredImages.toSorted((a, b) => a.compare(b)));
+});
+
+test.each([
+  ["without a style", {}],
+  ["with a style", { style: { style_type: "水彩" } }],
+  ["with a style and its weight", { style: { style_type: "漫画", style_weight: 0.5 } }],
+])("model and style of image-01-live are sent as given, %s", async (_, style) => {
+  const { api, server } = shared.begin({ createImage: renderImage });
+
+  const result = await server.generate({ prompt: "a cat", model: "image-01-live", aspect_ratio: "16:9", ...style });
+
+  expect(result.structuredContent).toMatchObject({ saved_count: 1, images: [{ width: 1280, height: 720 }] });
+  expect(textOf(result)).toContain("1280x720 pixels");
+  expect(api.requests.map(({ body }) => body)).toStrictEqual([
+    { ...COMMON, model: "image-01-live", aspect_ratio: "16:9", ...style },
+  ]);
+});
+
+test.each([{ aigc_watermark: true }, { aigc_watermark: false }, {}])(
+  "aigc_watermark is sent only when given: %o",
+  async (given) => {
     const { api, server } = shared.begin();
 
     await server.generate({ prompt: "a cat", ...given });
@@ -126,11 +121,12 @@ describe("aigc_watermark", () => {
     expect(api.requests.map(({ body }) => body)).toStrictEqual([
       { ...COMMON, model: "image-01", aspect_ratio: "1:1", ...given },
     ]);
-  });
-});
+  },
+);
 
-describe("return_images", () => {
-  test.each(["base64", "url"])("returns the files' bytes in order, delivered as %s", async (response_format) => {
+test.each(["base64", "url"])(
+  "return_images returns the files' bytes in order, delivered as %s",
+  async (response_format) => {
     const { api, server } = shared.begin();
 
     const result = await server.generate({ prompt: "a cat", n: 3, return_images: true, response_format });
@@ -144,51 +140,51 @@ describe("return_images", () => {
       ),
     );
     expect(JSON.stringify(api.requests[0]?.body)).not.toContain("return_images");
-  });
+  },
+);
 
-  test("leaves out what does not fit into 1 MB, and names it", async () => {
-    const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(300_000)) });
+test("return_images leaves out what does not fit into 1 MB, and names it", async () => {
+  const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(300_000)) });
 
-    const result = await server.generate({ prompt: "a cat", n: 4, return_images: true });
+  const result = await server.generate({ prompt: "a cat", n: 4, return_images: true });
 
-    const { file_paths, saved_count, warnings } = toolOutputSchema.parse(result.structuredContent);
-    expect(saved_count).toBe(4);
-    expect(imagesIn(result).map(({ data }) => data)).toEqual(
-      await Promise.all(file_paths.slice(0, 2).map((path) => readFile(path, "base64"))),
-    );
-    expect(warnings).toHaveLength(1);
-    for (const path of file_paths.slice(2)) expect(warnings?.[0]).toContain(path);
-    for (const path of file_paths.slice(0, 2)) expect(warnings?.[0]).not.toContain(path);
-    expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
-    expect(Buffer.byteLength(JSON.stringify(result))).toBeLessThan(1_000_000);
-  });
+  const { file_paths, saved_count, warnings } = toolOutputSchema.parse(result.structuredContent);
+  expect(saved_count).toBe(4);
+  expect(imagesIn(result).map(({ data }) => data)).toEqual(
+    await Promise.all(file_paths.slice(0, 2).map((path) => readFile(path, "base64"))),
+  );
+  expect(warnings).toHaveLength(1);
+  for (const path of file_paths.slice(2)) expect(warnings?.[0]).toContain(path);
+  for (const path of file_paths.slice(0, 2)) expect(warnings?.[0]).not.toContain(path);
+  expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
+  expect(Buffer.byteLength(JSON.stringify(result))).toBeLessThan(1_000_000);
+});
 
-  test("stays under 1 MB when the pictures just fit", async () => {
-    const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(77_777)) });
+test("return_images stays under 1 MB when the images just fit", async () => {
+  const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(77_777)) });
 
-    const result = await server.generate({ prompt: "a cat", n: 9, return_images: true, response_format: "url" });
+  const result = await server.generate({ prompt: "a cat", n: 9, return_images: true, response_format: "url" });
 
-    expect(imagesIn(result)).toHaveLength(9);
-    expect(result.structuredContent).not.toHaveProperty("warnings");
-    expect(Buffer.byteLength(JSON.stringify(result))).toBeLessThan(1_000_000);
-  });
+  expect(imagesIn(result)).toHaveLength(9);
+  expect(result.structuredContent).not.toHaveProperty("warnings");
+  expect(Buffer.byteLength(JSON.stringify(result))).toBeLessThan(1_000_000);
+});
 
-  test("shows nothing of a single picture that is too big, and says so", async () => {
-    const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(700_001)) });
+test("return_images shows nothing of a single image that is too big, and says so", async () => {
+  const { server } = shared.begin({ createImage: () => Promise.resolve(bigJpeg(700_001)) });
 
-    const result = await server.generate({ prompt: "a cat", return_images: true });
+  const result = await server.generate({ prompt: "a cat", return_images: true });
 
-    const { file_paths, warnings } = toolOutputSchema.parse(result.structuredContent);
-    expect(imagesIn(result)).toEqual([]);
-    expect(warnings).toEqual([expect.stringContaining(file_paths[0] ?? "none")]);
-    expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
-  });
+  const { file_paths, warnings } = toolOutputSchema.parse(result.structuredContent);
+  expect(imagesIn(result)).toEqual([]);
+  expect(warnings).toEqual([expect.stringContaining(file_paths[0] ?? "none")]);
+  expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
+});
 
-  test("is off unless asked for", async () => {
-    const { server } = shared.begin();
+test("return_images is off unless asked for", async () => {
+  const { server } = shared.begin();
 
-    expect(imagesIn(await server.generate({ prompt: "a cat" }))).toEqual([]);
-  });
+  expect(imagesIn(await server.generate({ prompt: "a cat" }))).toEqual([]);
 });
 
 describe.skipIf(process.platform === "win32")("a server started in the root directory", () => {
@@ -224,36 +220,35 @@ describe.skipIf(process.platform === "win32")("a server started in the root dire
   });
 });
 
-describe("MINIMAX_API_HOST", () => {
-  test("is the only host that is asked and that gets the key", async () => {
-    await using api = await startStandIn();
-    await using other = await startStandIn();
-    await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: ` ${api.url}/ ` } });
+test("MINIMAX_API_HOST is the only host that is asked and that gets the key", async () => {
+  await using api = await startStandIn();
+  await using other = await startStandIn();
+  await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: ` ${api.url}/ ` } });
 
-    const result = await server.generate({ prompt: "a cat" });
+  const result = await server.generate({ prompt: "a cat" });
 
-    expect(result.structuredContent).toMatchObject({ saved_count: 1 });
-    expect(api.requests).toMatchObject([
-      { url: "/v1/image_generation", headers: { authorization: `Bearer ${STAND_IN_KEY}` } },
-    ]);
-    expect(other.requests).toHaveLength(0);
-  });
-
-  test.each([
-    ["a path", "http://127.0.0.1:9/v1"],
-    ["a user", "http://anna:secret@127.0.0.1:9"],
-    ["another short name", "china"],
-  ])("with %s ends the server before it starts", async (_, host) => {
-    const { code, stderr } = await runServer({ env: { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_API_HOST: host } });
-
-    expect(code).toBe(1);
-    expect(stderr).toContain("MINIMAX_API_HOST has to be global, cn, or an https:// origin");
-    expect(stderr).not.toContain("secret");
-  });
+  expect(result.structuredContent).toMatchObject({ saved_count: 1 });
+  expect(api.requests).toMatchObject([
+    { url: "/v1/image_generation", headers: { authorization: `Bearer ${STAND_IN_KEY}` } },
+  ]);
+  expect(other.requests).toHaveLength(0);
 });
 
-describe("a key that MiniMax does not take", () => {
-  test.each([1004, 2049])("brings the hint that it may be one of the other region: %i", async (code) => {
+test.each([
+  ["a path", "http://127.0.0.1:9/v1"],
+  ["a user", "http://anna:secret@127.0.0.1:9"],
+  ["another short name", "china"],
+])("MINIMAX_API_HOST with %s ends the server before it starts", async (_, host) => {
+  const { code, stderr } = await runServer({ env: { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_API_HOST: host } });
+
+  expect(code).toBe(1);
+  expect(stderr).toContain("MINIMAX_API_HOST has to be global, cn, or an https:// origin");
+  expect(stderr).not.toContain("secret");
+});
+
+test.each([1004, 2049])(
+  "a key that MiniMax does not take brings the hint that it may be one of the other region: %i",
+  async (code) => {
     const { api, server } = shared.begin({ script: [refuse(code)] });
 
     const result = await server.generate({ prompt: "a cat" });
@@ -262,21 +257,21 @@ describe("a key that MiniMax does not take", () => {
     expect(textOf(result)).toContain(`Status code: ${code}`);
     expect(textOf(result)).toMatch(/Recovery: .*the other region's host is api\.minimax\.cn \(MINIMAX_API_HOST=cn\)/);
     expect(api.requests).toHaveLength(1);
-  });
+  },
+);
 
-  test("is never said, though the stand-in refuses it as MiniMax does", async () => {
-    await using api = await startStandIn();
-    const MINIMAX_API_KEY = "sk-api-of-another-region-0123456789";
-    await using server = await spawnServer({ api, env: { MINIMAX_API_KEY } });
+test("a key that MiniMax does not take is never said, though the stand-in refuses it as MiniMax does", async () => {
+  await using api = await startStandIn();
+  const MINIMAX_API_KEY = "sk-api-of-another-region-0123456789";
+  await using server = await spawnServer({ api, env: { MINIMAX_API_KEY } });
 
-    const result = await server.generate({ prompt: "a cat" });
+  const result = await server.generate({ prompt: "a cat" });
 
-    expect(textOf(result)).toContain("Status code: 2049");
-    expect(textOf(result)).toContain("MINIMAX_API_HOST=global");
-    expect(textOf(result)).toContain("MINIMAX_API_HOST=cn");
-    expect(textOf(result) + server.transport.stderr + server.transport.stdout).not.toContain(MINIMAX_API_KEY);
-    expect(await readdir(server.outputDir)).toEqual([]);
-  });
+  expect(textOf(result)).toContain("Status code: 2049");
+  expect(textOf(result)).toContain("MINIMAX_API_HOST=global");
+  expect(textOf(result)).toContain("MINIMAX_API_HOST=cn");
+  expect(textOf(result) + server.transport.stderr + server.transport.stdout).not.toContain(MINIMAX_API_KEY);
+  expect(await readdir(server.outputDir)).toEqual([]);
 });
 
 function expectPaths(result: CallToolResult, paths: readonly string[]): void {

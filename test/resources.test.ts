@@ -1,7 +1,7 @@
 import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { type SpawnedServer, spawnServer } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
@@ -23,133 +23,127 @@ async function refusal(server: SpawnedServer, uri: string): Promise<McpError> {
   return error;
 }
 
-describe("a client that does not show views", () => {
-  test("is told of tools and of nothing else, and gets no resources", async () => {
-    await using server = await spawnServer({ api: NO_API });
+test("a client that does not show views is told of tools and of nothing else, and gets no resources", async () => {
+  await using server = await spawnServer({ api: NO_API });
 
-    expect(server.client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true } });
-    expect(server.client.getInstructions()).toContain("minimax_image_generate");
-    expect((await refusal(server, "ui://minimax-image/images")).code).toBe(ErrorCode.MethodNotFound);
-    expect((await refusal(server, uriOf("/etc/passwd"))).code).toBe(ErrorCode.MethodNotFound);
-  });
-
-  test("pays less than 80 bytes of tools/list for the view", async () => {
-    await using server = await spawnServer({ api: NO_API });
-
-    const { tools } = await server.client.listTools();
-
-    expect(tools).toHaveLength(1);
-    expect(JSON.stringify({ _meta: tools[0]?._meta }).length).toBeLessThan(80);
-  });
-
-  test("of an unknown revision is answered with the newest that the server knows", async () => {
-    await using server = await spawnServer({ api: NO_API });
-    const request = { protocolVersion: "2099-01-01", capabilities: {}, clientInfo: { name: "new", version: "1" } };
-
-    server.transport.write(
-      `${JSON.stringify({ jsonrpc: "2.0", id: "again", method: "initialize", params: request })}\n`,
-    );
-    await expect.poll(() => server.transport.stdout).toMatch(/"protocolVersion":"20[\d-]+".*"id":"again"/);
-  });
+  expect(server.client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true } });
+  expect(server.client.getInstructions()).toContain("minimax_image_generate");
+  expect((await refusal(server, "ui://minimax-image/images")).code).toBe(ErrorCode.MethodNotFound);
+  expect((await refusal(server, uriOf("/etc/passwd"))).code).toBe(ErrorCode.MethodNotFound);
 });
 
-describe("a client that shows views", () => {
-  test("is told of resources, finds the view by the tool, and gets one page that loads nothing", async () => {
-    await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
-    const { client } = server;
+test("a client that does not show views pays less than 80 bytes of tools/list for the view", async () => {
+  await using server = await spawnServer({ api: NO_API });
 
-    expect(client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true }, resources: {} });
-    const { tools } = await client.listTools();
-    const { resources } = await client.listResources();
-    const uri = resources[0]?.uri ?? "";
-    expect(tools[0]?._meta).toStrictEqual({ ui: { resourceUri: uri } });
+  const { tools } = await server.client.listTools();
 
-    const [view] = (await client.readResource({ uri })).contents;
-    expect(view).toMatchObject({
-      uri,
-      mimeType: "text/html;profile=mcp-app",
-      _meta: { ui: { permissions: { clipboardWrite: {} }, prefersBorder: false } },
-    });
-    expect(JSON.stringify(view).length).toBeLessThan(25_000);
-    expect(JSON.stringify(view)).not.toMatch(
-      /<(?:link|script|img|iframe)\b[^>]*\s(?:src|href)=|@import|url\(|100vh|https?:\/\/(?!www\.w3\.org\/2000\/svg)/,
-    );
+  expect(tools).toHaveLength(1);
+  expect(JSON.stringify({ _meta: tools[0]?._meta }).length).toBeLessThan(80);
+});
+
+test("a client that does not show views of an unknown revision is answered with the newest that the server knows", async () => {
+  await using server = await spawnServer({ api: NO_API });
+  const request = { protocolVersion: "2099-01-01", capabilities: {}, clientInfo: { name: "new", version: "1" } };
+
+  server.transport.write(`${JSON.stringify({ jsonrpc: "2.0", id: "again", method: "initialize", params: request })}\n`);
+  await expect.poll(() => server.transport.stdout).toMatch(/"protocolVersion":"20[\d-]+".*"id":"again"/);
+});
+
+test("a client that shows views is told of resources, finds the view by the tool, and gets one page that loads nothing", async () => {
+  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+  const { client } = server;
+
+  expect(client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true }, resources: {} });
+  const { tools } = await client.listTools();
+  const { resources } = await client.listResources();
+  const uri = resources[0]?.uri ?? "";
+  expect(tools[0]?._meta).toStrictEqual({ ui: { resourceUri: uri } });
+
+  const [view] = (await client.readResource({ uri })).contents;
+  expect(view).toMatchObject({
+    uri,
+    mimeType: "text/html;profile=mcp-app",
+    _meta: { ui: { permissions: { clipboardWrite: {} }, prefersBorder: false } },
   });
+  expect(JSON.stringify(view).length).toBeLessThan(25_000);
+  expect(JSON.stringify(view)).not.toMatch(
+    /<(?:link|script|img|iframe)\b[^>]*\s(?:src|href)=|@import|url\(|100vh|https?:\/\/(?!www\.w3\.org\/2000\/svg)/,
+  );
+});
 
-  test("reads an image below the base, to the last byte, whatever its name", async () => {
-    await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
-    const path = join(server.outputDir, "Ä cat #1 50% & (more)'s.png");
-    const bytes = bigJpeg(300_000);
-    await writeFile(path, bytes);
+test("a client that shows views reads an image below the base, to the last byte, whatever its name", async () => {
+  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+  const path = join(server.outputDir, "Ä cat #1 50% & (more)'s.png");
+  const bytes = bigJpeg(300_000);
+  await writeFile(path, bytes);
 
-    const { contents } = await server.client.readResource({ uri: uriOf(path) });
+  const { contents } = await server.client.readResource({ uri: uriOf(path) });
 
-    expect(contents).toStrictEqual([{ uri: uriOf(path), mimeType: "image/jpeg", blob: bytes.toString("base64") }]);
+  expect(contents).toStrictEqual([{ uri: uriOf(path), mimeType: "image/jpeg", blob: bytes.toString("base64") }]);
+});
+
+test("a client that shows views reads an image in a directory for references", async () => {
+  await using elsewhere = await temporaryDirectory();
+  await using server = await spawnServer({
+    api: NO_API,
+    capabilities: SHOWS_VIEWS,
+    env: { MINIMAX_REFERENCE_DIRS: elsewhere.path },
   });
+  const path = join(elsewhere.path, "face.jpeg");
+  await writeFile(path, bigJpeg(5000));
 
-  test("reads an image in a directory for references", async () => {
-    await using elsewhere = await temporaryDirectory();
-    await using server = await spawnServer({
-      api: NO_API,
-      capabilities: SHOWS_VIEWS,
-      env: { MINIMAX_REFERENCE_DIRS: elsewhere.path },
-    });
-    const path = join(elsewhere.path, "face.jpeg");
-    await writeFile(path, bigJpeg(5000));
+  expect((await server.client.readResource({ uri: uriOf(path) })).contents).toHaveLength(1);
+});
 
-    expect((await server.client.readResource({ uri: uriOf(path) })).contents).toHaveLength(1);
-  });
+test("a client that shows views reads an image of just below 7 MB in a line that the SDK's client takes, and is refused a larger one", async () => {
+  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+  const path = join(server.outputDir, "large.jpeg");
+  await writeFile(path, bigJpeg(6_999_999));
+  const { contents } = await server.client.readResource({ uri: uriOf(path) });
+  expect(JSON.stringify(contents).length).toBeLessThan(10 * 1024 * 1024 - 1000);
 
-  test("reads an image of just below 7 MB in a line that the SDK's client takes, and is refused a larger one", async () => {
-    await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
-    const path = join(server.outputDir, "large.jpeg");
-    await writeFile(path, bigJpeg(6_999_999));
-    const { contents } = await server.client.readResource({ uri: uriOf(path) });
-    expect(JSON.stringify(contents).length).toBeLessThan(10 * 1024 * 1024 - 1000);
+  await truncate(path, 7_000_000);
 
-    await truncate(path, 7_000_000);
+  expect((await refusal(server, uriOf(path))).message).toContain("7 MB or larger");
+}, 120_000);
 
-    expect((await refusal(server, uriOf(path))).message).toContain("7 MB or larger");
-  }, 120_000);
+test.each([
+  ["a file outside", (_base: string, outside: string) => uriOf(join(outside, "secret.jpeg"))],
+  ["a file outside by a way up", (base: string) => uriOf(join(base, "x", "..", "..", "..", "etc", "passwd"))],
+  ["a file that is not there", (base: string) => uriOf(join(base, "gone.jpeg"))],
+  ["a file that is no image", (base: string) => uriOf(join(base, "notes.txt"))],
+  ["a directory", (base: string) => uriOf(base)],
+  ["a relative path", () => uriOf("notes.txt")],
+  ["a path below ~", () => uriOf("~/notes.txt")],
+  ["a file URL", (base: string) => uriOf(`file://${base}/image.jpeg`)],
+  ["a NUL character", (base: string) => uriOf(`${join(base, "image.jpeg")}\0`)],
+  ["broken percent-encoding", () => "minimax-image:///%E0%A4%A"],
+  ["another scheme", (base: string) => `file://${join(base, "image.jpeg")}`],
+  ["another view", () => "ui://minimax-image/other"],
+])("a client that shows views is refused %s", async (_case, uri) => {
+  await using outside = await temporaryDirectory();
+  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+  await writeFile(join(outside.path, "secret.jpeg"), bigJpeg(5000));
+  await writeFile(join(server.outputDir, "image.jpeg"), bigJpeg(5000));
+  await writeFile(join(server.outputDir, "notes.txt"), "nothing to see");
 
-  test.each([
-    ["a file outside", (_base: string, outside: string) => uriOf(join(outside, "secret.jpeg"))],
-    ["a file outside by a way up", (base: string) => uriOf(join(base, "x", "..", "..", "..", "etc", "passwd"))],
-    ["a file that is not there", (base: string) => uriOf(join(base, "gone.jpeg"))],
-    ["a file that is no image", (base: string) => uriOf(join(base, "notes.txt"))],
-    ["a directory", (base: string) => uriOf(base)],
-    ["a relative path", () => uriOf("notes.txt")],
-    ["a path below ~", () => uriOf("~/notes.txt")],
-    ["a file URL", (base: string) => uriOf(`file://${base}/image.jpeg`)],
-    ["a NUL character", (base: string) => uriOf(`${join(base, "image.jpeg")}\0`)],
-    ["broken percent-encoding", () => "minimax-image:///%E0%A4%A"],
-    ["another scheme", (base: string) => `file://${join(base, "image.jpeg")}`],
-    ["another view", () => "ui://minimax-image/other"],
-  ])("is refused %s", async (_case, uri) => {
-    await using outside = await temporaryDirectory();
-    await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
-    await writeFile(join(outside.path, "secret.jpeg"), bigJpeg(5000));
-    await writeFile(join(server.outputDir, "image.jpeg"), bigJpeg(5000));
-    await writeFile(join(server.outputDir, "notes.txt"), "nothing to see");
+  expect((await refusal(server, uri(server.outputDir, outside.path))).code).toBe(ErrorCode.InvalidParams);
+  expect(
+    (await server.client.readResource({ uri: uriOf(join(server.outputDir, "image.jpeg")) })).contents,
+  ).toHaveLength(1);
+});
 
-    expect((await refusal(server, uri(server.outputDir, outside.path))).code).toBe(ErrorCode.InvalidParams);
-    expect(
-      (await server.client.readResource({ uri: uriOf(join(server.outputDir, "image.jpeg")) })).contents,
-    ).toHaveLength(1);
-  });
+test.skipIf(ON_WINDOWS)("a client that shows views is refused what a link inside leads out to", async () => {
+  await using outside = await temporaryDirectory();
+  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+  await writeFile(join(outside.path, "secret.jpeg"), bigJpeg(5000));
+  await mkdir(join(server.outputDir, "inside"));
+  await symlink(join(outside.path, "secret.jpeg"), join(server.outputDir, "link.jpeg"));
+  await symlink(outside.path, join(server.outputDir, "inside", "directory"));
 
-  test.skipIf(ON_WINDOWS)("is refused what a link inside leads out to", async () => {
-    await using outside = await temporaryDirectory();
-    await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
-    await writeFile(join(outside.path, "secret.jpeg"), bigJpeg(5000));
-    await mkdir(join(server.outputDir, "inside"));
-    await symlink(join(outside.path, "secret.jpeg"), join(server.outputDir, "link.jpeg"));
-    await symlink(outside.path, join(server.outputDir, "inside", "directory"));
-
-    for (const path of ["link.jpeg", join("inside", "directory", "secret.jpeg")]) {
-      const { code, message } = await refusal(server, uriOf(join(server.outputDir, path)));
-      expect(code).toBe(ErrorCode.InvalidParams);
-      expect(message).toContain("outside the directories that may be read");
-    }
-  });
+  for (const path of ["link.jpeg", join("inside", "directory", "secret.jpeg")]) {
+    const { code, message } = await refusal(server, uriOf(join(server.outputDir, path)));
+    expect(code).toBe(ErrorCode.InvalidParams);
+    expect(message).toContain("outside the directories that may be read");
+  }
 });

@@ -1,5 +1,5 @@
 import { format, resolveConfig } from "prettier";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { z } from "zod";
 import { startStandIn } from "../stand-in/server.ts";
 import { spawnServer } from "./support/server.ts";
@@ -53,61 +53,57 @@ function withinSchema(schema: Schema): Schema[] {
 
 const listed = await listTools();
 
-describe("the answer to tools/list", () => {
-  test("is the one that was last agreed on", async () => {
-    const text = JSON.stringify(listed, null, 2);
-    const config = await resolveConfig("test/tools-list.json");
+test("the answer to tools/list is the one that was last agreed on", async () => {
+  const text = JSON.stringify(listed, null, 2);
+  const config = await resolveConfig("test/tools-list.json");
 
-    await expect(await format(text, { ...config, parser: "json" })).toMatchFileSnapshot("tools-list.json");
-  });
+  await expect(await format(text, { ...config, parser: "json" })).toMatchFileSnapshot("tools-list.json");
+});
 
-  test("stays under 7 kB, because each client pays for it in every conversation", () => {
-    expect(Buffer.byteLength(JSON.stringify(listed))).toBeLessThan(7000);
-  });
+test("the answer to tools/list stays under 7 kB, because each client pays for it in every conversation", () => {
+  expect(Buffer.byteLength(JSON.stringify(listed))).toBeLessThan(7000);
+});
 
-  test("uses only keywords that every model API takes", () => {
-    const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
-    const keywords = schemas.flatMap(withinSchema).flatMap(Object.keys);
-    expect([...new Set(keywords)].filter((keyword) => !PORTABLE_KEYWORDS.includes(keyword))).toEqual([]);
-  });
+test("the answer to tools/list uses only keywords that every model API takes", () => {
+  const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
+  const keywords = schemas.flatMap(withinSchema).flatMap(Object.keys);
+  expect([...new Set(keywords)].filter((keyword) => !PORTABLE_KEYWORDS.includes(keyword))).toEqual([]);
+});
 
-  test("says every range in the description too, because some clients strip the keywords", () => {
-    const parameters = listed.tools.flatMap(({ inputSchema }) =>
-      withinSchema(inputSchema).flatMap((schema) => Object.entries(schemaObject.parse(schema["properties"] ?? {}))),
-    );
-    const BOUNDS = ["minimum", "maximum", "minItems", "maxItems", "maxLength"];
-    const unsaid = parameters.flatMap(([parameter, part]) => {
-      const schema = schemaObject.parse(part);
-      const description = z.string().parse(schema["description"]);
-      const bounds = BOUNDS.flatMap((keyword) =>
-        typeof schema[keyword] === "number" ? [String(schema[keyword])] : [],
-      );
-      return bounds.filter((bound) => !description.includes(bound)).map((bound) => `${parameter} ${bound}`);
-    });
-    expect(parameters).not.toHaveLength(0);
-    expect(unsaid).toEqual([]);
+test("the answer to tools/list says every range in the description too, because some clients strip the keywords", () => {
+  const parameters = listed.tools.flatMap(({ inputSchema }) =>
+    withinSchema(inputSchema).flatMap((schema) => Object.entries(schemaObject.parse(schema["properties"] ?? {}))),
+  );
+  const BOUNDS = ["minimum", "maximum", "minItems", "maxItems", "maxLength"];
+  const unsaid = parameters.flatMap(([parameter, part]) => {
+    const schema = schemaObject.parse(part);
+    const description = z.string().parse(schema["description"]);
+    const bounds = BOUNDS.flatMap((keyword) => (typeof schema[keyword] === "number" ? [String(schema[keyword])] : []));
+    return bounds.filter((bound) => !description.includes(bound)).map((bound) => `${parameter} ${bound}`);
   });
+  expect(parameters).not.toHaveLength(0);
+  expect(unsaid).toEqual([]);
+});
 
-  test("says the essential, with the words people search for, in the first 150 characters", () => {
-    const start = listed.tools.map(({ description }) => z.string().parse(description).slice(0, 150)).join("");
-    for (const word of ["Generate", "image", "text prompt", "save", "Costs money"]) expect(start).toContain(word);
-  });
+test("the answer to tools/list says the essential, with the words people search for, in the first 150 characters", () => {
+  const start = listed.tools.map(({ description }) => z.string().parse(description).slice(0, 150)).join("");
+  for (const word of ["Generate", "image", "text prompt", "save", "Costs money"]) expect(start).toContain(word);
+});
 
-  test("describes every parameter", () => {
-    const parameters = listed.tools.flatMap(({ inputSchema }) =>
-      Object.entries(schemaObject.parse(inputSchema["properties"])),
-    );
-    const undescribed = parameters.filter(([, schema]) => schemaObject.parse(schema)["description"] === undefined);
-    expect(parameters).not.toHaveLength(0);
-    expect(undescribed.map(([parameter]) => parameter)).toEqual([]);
-  });
+test("the answer to tools/list describes every parameter", () => {
+  const parameters = listed.tools.flatMap(({ inputSchema }) =>
+    Object.entries(schemaObject.parse(inputSchema["properties"])),
+  );
+  const undescribed = parameters.filter(([, schema]) => schemaObject.parse(schema)["description"] === undefined);
+  expect(parameters).not.toHaveLength(0);
+  expect(undescribed.map(([parameter]) => parameter)).toEqual([]);
+});
 
-  test("gives every integer bounds that are exact numbers everywhere", () => {
-    const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
-    const integers = schemas.flatMap(withinSchema).filter((schema) => schema["type"] === "integer");
-    const exact = z.int().gt(Number.MIN_SAFE_INTEGER).lt(Number.MAX_SAFE_INTEGER);
-    const bounds = z.object({ minimum: exact, maximum: exact });
-    expect(integers).not.toHaveLength(0);
-    expect(integers.filter((schema) => !bounds.safeParse(schema).success)).toEqual([]);
-  });
+test("the answer to tools/list gives every integer bounds that are exact numbers everywhere", () => {
+  const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
+  const integers = schemas.flatMap(withinSchema).filter((schema) => schema["type"] === "integer");
+  const exact = z.int().gt(Number.MIN_SAFE_INTEGER).lt(Number.MAX_SAFE_INTEGER);
+  const bounds = z.object({ minimum: exact, maximum: exact });
+  expect(integers).not.toHaveLength(0);
+  expect(integers.filter((schema) => !bounds.safeParse(schema).success)).toEqual([]);
 });

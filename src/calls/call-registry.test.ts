@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
 import { UNRECEIVED_KEPT_MS, UNRECEIVED_MAX, UNRECEIVED_REPORTED_AT_ONCE } from "../constants.ts";
 import { MiniMaxApiError } from "../errors.ts";
@@ -58,61 +58,59 @@ function setup(): Setup {
   };
 }
 
-describe("what is kept of calls that nobody received", () => {
-  test("is handed over until the last moment of its time, and no longer", async () => {
-    const { clock, begun, ask, giveUp } = setup();
-    await giveUp("a cat");
-    await giveUp("a dog");
+test("what is kept of calls that nobody received is handed over until the last moment of its time, and no longer", async () => {
+  const { clock, begun, ask, giveUp } = setup();
+  await giveUp("a cat");
+  await giveUp("a dog");
 
-    await clock.advance(UNRECEIVED_KEPT_MS - 1);
-    expect((await ask("a cat")).notices).toEqual([
-      expect.stringContaining("earlier identical call"),
-      expect.stringContaining("/dog.jpeg"),
-    ]);
-    expect(begun()).toBe(2);
+  await clock.advance(UNRECEIVED_KEPT_MS - 1);
+  expect((await ask("a cat")).notices).toEqual([
+    expect.stringContaining("earlier identical call"),
+    expect.stringContaining("/dog.jpeg"),
+  ]);
+  expect(begun()).toBe(2);
 
-    await clock.advance(1);
-    expect((await ask("a dog")).notices).toEqual([]);
-    expect(begun()).toBe(3);
-  });
+  await clock.advance(1);
+  expect((await ask("a dog")).notices).toEqual([]);
+  expect(begun()).toBe(3);
+});
 
-  test("is bounded: of too many, the oldest is forgotten", async () => {
-    const { begun, ask, giveUp } = setup();
-    for (let index = 0; index <= UNRECEIVED_MAX; index += 1) await giveUp(`call ${index}`);
-    expect(begun()).toBe(UNRECEIVED_MAX + 1);
+test("what is kept of calls that nobody received is a truncated text: of too many, the oldest is forgotten", async () => {
+  const { begun, ask, giveUp } = setup();
+  for (let index = 0; index <= UNRECEIVED_MAX; index += 1) await giveUp(`call ${index}`);
+  expect(begun()).toBe(UNRECEIVED_MAX + 1);
 
-    await ask("call 1");
-    expect(begun()).toBe(UNRECEIVED_MAX + 1);
-    await ask("call 0");
-    expect(begun()).toBe(UNRECEIVED_MAX + 2);
-  });
+  await ask("call 1");
+  expect(begun()).toBe(UNRECEIVED_MAX + 1);
+  await ask("call 0");
+  expect(begun()).toBe(UNRECEIVED_MAX + 2);
+});
 
-  test("is reported to other calls a few at a time, each once", async () => {
-    const { ask, giveUp } = setup();
-    for (let index = 0; index <= UNRECEIVED_REPORTED_AT_ONCE; index += 1) await giveUp(`call ${index}`);
+test("what is kept of calls that nobody received is reported to other calls a few at a time, each once", async () => {
+  const { ask, giveUp } = setup();
+  for (let index = 0; index <= UNRECEIVED_REPORTED_AT_ONCE; index += 1) await giveUp(`call ${index}`);
 
-    const notices = [await ask("a"), await ask("b"), await ask("c")].map((answer) => answer.notices.length);
+  const notices = [await ask("a"), await ask("b"), await ask("c")].map((answer) => answer.notices.length);
 
-    expect(notices).toEqual([UNRECEIVED_REPORTED_AT_ONCE, 1, 0]);
-  });
+  expect(notices).toEqual([UNRECEIVED_REPORTED_AT_ONCE, 1, 0]);
+});
 
-  test("includes a defect behind the sending, because nobody knows what it cost", async () => {
-    const { begun, ask, giveUp } = setup();
-    const defect = new TypeError("x is not a function");
-    await giveUp("a cat", () => Promise.reject(defect));
+test("what is kept of calls that nobody received includes a defect behind the sending, because nobody knows what it cost", async () => {
+  const { begun, ask, giveUp } = setup();
+  const defect = new TypeError("x is not a function");
+  await giveUp("a cat", () => Promise.reject(defect));
 
-    expect((await ask("a cat")).outcome).toEqual({ error: defect });
-    expect((await ask("a cat")).outcome).toEqual({ value: outputOf("a cat") });
-    expect(begun()).toBe(2);
-  });
+  expect((await ask("a cat")).outcome).toEqual({ error: defect });
+  expect((await ask("a cat")).outcome).toEqual({ value: outputOf("a cat") });
+  expect(begun()).toBe(2);
+});
 
-  test("includes no refusal, which costs nothing", async () => {
-    const { begun, ask, giveUp } = setup();
-    await giveUp("a cat", () => Promise.reject(new MiniMaxApiError(1026, "", {})));
+test("what is kept of calls that nobody received includes no refusal, which costs nothing", async () => {
+  const { begun, ask, giveUp } = setup();
+  await giveUp("a cat", () => Promise.reject(new MiniMaxApiError(1026, "", {})));
 
-    expect((await ask("a cat")).outcome).toEqual({ value: outputOf("a cat") });
-    expect(begun()).toBe(2);
-  });
+  expect((await ask("a cat")).outcome).toEqual({ value: outputOf("a cat") });
+  expect(begun()).toBe(2);
 });
 
 test("a result that was being rendered when its client gave up is kept for the same call", async () => {

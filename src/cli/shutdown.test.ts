@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { PassThrough } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { waitFor } from "../../test/support/wait-for.ts";
 import { onShutdown } from "./shutdown.ts";
 
@@ -31,85 +31,79 @@ function brokenPipe(): Error {
   return Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
 }
 
-describe("the end comes once when", () => {
-  test.each<[string, (process: TestProcess) => void]>([
-    ["stdin ends", ({ stdin }) => stdin.end()],
-    ["stdin ends behind a last line", ({ stdin }) => stdin.end("{}\n")],
-    ["stdin is closed without having ended", ({ stdin }) => stdin.destroy()],
-    ["stdin breaks", ({ stdin }) => stdin.destroy(new Error("read EIO"))],
-    ["stdout is closed", ({ stdout }) => stdout.destroy()],
-    ["stdout breaks", ({ stdout }) => stdout.destroy(brokenPipe())],
-    ["stdout reports an error and stays open", ({ stdout }) => stdout.emit("error", brokenPipe())],
-    ...SIGNALS.map((signal): [string, (process: TestProcess) => void] => [
-      `${signal} comes`,
-      (process) => process.emit(signal),
-    ]),
-  ])("%s", async (_sign, give) => {
-    const process = new TestProcess();
+test.each<[string, (process: TestProcess) => void]>([
+  ["stdin ends", ({ stdin }) => stdin.end()],
+  ["stdin ends behind a last line", ({ stdin }) => stdin.end("{}\n")],
+  ["stdin is closed without having ended", ({ stdin }) => stdin.destroy()],
+  ["stdin breaks", ({ stdin }) => stdin.destroy(new Error("read EIO"))],
+  ["stdout is closed", ({ stdout }) => stdout.destroy()],
+  ["stdout breaks", ({ stdout }) => stdout.destroy(brokenPipe())],
+  ["stdout reports an error and stays open", ({ stdout }) => stdout.emit("error", brokenPipe())],
+  ...SIGNALS.map((signal): [string, (process: TestProcess) => void] => [
+    `${signal} comes`,
+    (process) => process.emit(signal),
+  ]),
+])("the end comes once when: %s", async (_sign, give) => {
+  const process = new TestProcess();
 
-    give(process);
-    await waitFor("the end", () => process.ends > 0);
-    await nextTurn();
-    await nextTurn();
+  give(process);
+  await waitFor("the end", () => process.ends > 0);
+  await nextTurn();
+  await nextTurn();
 
-    expect(process.ends).toBe(1);
-  });
+  expect(process.ends).toBe(1);
 });
 
-describe("the end does not come", () => {
-  test("while lines go in and out", async () => {
-    const process = new TestProcess();
+test("the end does not come while lines go in and out", async () => {
+  const process = new TestProcess();
 
-    for (let count = 0; count < 100; count += 1) {
-      process.stdin.write("{}\n");
-      process.stdout.write("{}\n");
-      process.stderr.write("hello\n");
-    }
-    await waitFor("the lines to be read", () => process.stdin.readableLength + process.stdout.readableLength === 0);
-    await nextTurn();
+  for (let count = 0; count < 100; count += 1) {
+    process.stdin.write("{}\n");
+    process.stdout.write("{}\n");
+    process.stderr.write("hello\n");
+  }
+  await waitFor("the lines to be read", () => process.stdin.readableLength + process.stdout.readableLength === 0);
+  await nextTurn();
 
-    expect(process.ends).toBe(0);
-  });
-
-  test("when nobody reads stderr any more", async () => {
-    const process = new TestProcess();
-
-    process.stderr.destroy(brokenPipe());
-    await waitFor("stderr to close", () => process.stderr.closed);
-    await nextTurn();
-
-    expect(process.ends).toBe(0);
-  });
+  expect(process.ends).toBe(0);
 });
 
-describe("after the end", () => {
-  test("every later sign is swallowed", async () => {
-    const process = new TestProcess();
-    process.emit("SIGTERM");
-    expect(process.ends).toBe(1);
+test("the end does not come when nobody reads stderr any more", async () => {
+  const process = new TestProcess();
 
-    for (const signal of [...SIGNALS, ...SIGNALS]) process.emit(signal);
-    process.stdin.destroy(new Error("read EIO"));
-    process.stdout.destroy(brokenPipe());
-    process.stderr.destroy(brokenPipe());
-    await waitFor("the streams to close", () => process.streams.every(({ closed }) => closed));
-    await nextTurn();
+  process.stderr.destroy(brokenPipe());
+  await waitFor("stderr to close", () => process.stderr.closed);
+  await nextTurn();
 
-    expect(process.ends).toBe(1);
-  });
+  expect(process.ends).toBe(0);
+});
 
-  test.each(SIGNALS)("%s is still listened to, so that it does not kill the process while it cleans up", (signal) => {
-    const process = new TestProcess();
-    process.emit("SIGINT");
+test("after the end every later sign is swallowed", async () => {
+  const process = new TestProcess();
+  process.emit("SIGTERM");
+  expect(process.ends).toBe(1);
 
-    expect(process.listenerCount(signal)).toBe(1);
-  });
+  for (const signal of [...SIGNALS, ...SIGNALS]) process.emit(signal);
+  process.stdin.destroy(new Error("read EIO"));
+  process.stdout.destroy(brokenPipe());
+  process.stderr.destroy(brokenPipe());
+  await waitFor("the streams to close", () => process.streams.every(({ closed }) => closed));
+  await nextTurn();
 
-  test("a sign given by the clean-up itself does not start it again", () => {
-    const process = new TestProcess((self) => self.emit("SIGTERM"));
+  expect(process.ends).toBe(1);
+});
 
-    process.emit("SIGINT");
+test.each(SIGNALS)("%s is still listened to, so that it does not kill the process while it cleans up", (signal) => {
+  const process = new TestProcess();
+  process.emit("SIGINT");
 
-    expect(process.ends).toBe(1);
-  });
+  expect(process.listenerCount(signal)).toBe(1);
+});
+
+test("a sign given by the clean-up itself does not start it again", () => {
+  const process = new TestProcess((self) => self.emit("SIGTERM"));
+
+  process.emit("SIGINT");
+
+  expect(process.ends).toBe(1);
 });

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { SubjectReferenceError } from "../errors.ts";
@@ -15,68 +15,64 @@ function requestFor(input: Readonly<Record<string, unknown>>, places = NOWHERE):
   return toRequest(toolInputSchema.parse({ prompt: "a cat", ...input }), places);
 }
 
-describe("the request", () => {
-  test("spells out every default", async () => {
-    expect(await requestFor({})).toStrictEqual({
-      model: "image-01",
-      prompt: "a cat",
-      aspect_ratio: "1:1",
-      response_format: "base64",
-      n: 1,
-      prompt_optimizer: false,
-    });
-  });
-
-  test("holds everything that was given", async () => {
-    const given = {
-      prompt: "  a cat\n",
-      aspect_ratio: "16:9",
-      n: 9,
-      seed: 0,
-      response_format: "url",
-      prompt_optimizer: true,
-      model: "image-01-live",
-      style: { style_type: "漫画", style_weight: 0.3 },
-      aigc_watermark: false,
-    };
-
-    expect(await requestFor(given)).toStrictEqual(given);
-  });
-
-  test("has an exact size instead of an aspect ratio", async () => {
-    const request = await requestFor({ width: 1024, height: 512 });
-
-    expect(request).toMatchObject({ width: 1024, height: 512 });
-    expect(request).not.toHaveProperty("aspect_ratio");
-  });
-
-  test("holds nothing that is this server's own or unknown", async () => {
-    const own = { output_dir: "images", filename: "hero", return_images: true, negative_prompt: "dogs" };
-
-    expect(await requestFor(own)).toStrictEqual(await requestFor({}));
+test("the request spells out every default", async () => {
+  expect(await requestFor({})).toStrictEqual({
+    model: "image-01",
+    prompt: "a cat",
+    aspect_ratio: "1:1",
+    response_format: "base64",
+    n: 1,
+    prompt_optimizer: false,
   });
 });
 
-describe("the references in it", () => {
-  test("keep their order, links as they are and files as data URLs", async () => {
-    await using directory = await temporaryDirectory();
-    const image = bigJpeg(500);
-    await writeFile(join(directory.path, "face.jpeg"), image);
-    const subject_reference = ["face.jpeg", LINK].map((image_file) => ({ type: "character", image_file }));
+test("the request holds everything that was given", async () => {
+  const given = {
+    prompt: "  a cat\n",
+    aspect_ratio: "16:9",
+    n: 9,
+    seed: 0,
+    response_format: "url",
+    prompt_optimizer: true,
+    model: "image-01-live",
+    style: { style_type: "漫画", style_weight: 0.3 },
+    aigc_watermark: false,
+  };
 
-    const request = await requestFor({ subject_reference }, { ...NOWHERE, base: directory.path });
+  expect(await requestFor(given)).toStrictEqual(given);
+});
 
-    expect(request.subject_reference).toStrictEqual([
-      { type: "character", image_file: `data:image/jpeg;base64,${image.toString("base64")}` },
-      { type: "character", image_file: LINK },
-    ]);
-  });
+test("the request has an exact size instead of an aspect ratio", async () => {
+  const request = await requestFor({ width: 1024, height: 512 });
 
-  test("are refused by their place in the list, counted from 0", async () => {
-    const subject_reference = [LINK, "http://example.com"].map((image_file) => ({ type: "character", image_file }));
-    const asking = requestFor({ subject_reference });
+  expect(request).toMatchObject({ width: 1024, height: 512 });
+  expect(request).not.toHaveProperty("aspect_ratio");
+});
 
-    await expect(asking).rejects.toBeInstanceOf(SubjectReferenceError);
-    await expect(asking).rejects.toThrow("subject_reference[1].image_file: ");
-  });
+test("the request holds nothing that is this server's own or unknown", async () => {
+  const own = { output_dir: "images", filename: "hero", return_images: true, negative_prompt: "dogs" };
+
+  expect(await requestFor(own)).toStrictEqual(await requestFor({}));
+});
+
+test("the references in it keep their order, links as they are and files as data URLs", async () => {
+  await using directory = await temporaryDirectory();
+  const image = bigJpeg(500);
+  await writeFile(join(directory.path, "face.jpeg"), image);
+  const subject_reference = ["face.jpeg", LINK].map((image_file) => ({ type: "character", image_file }));
+
+  const request = await requestFor({ subject_reference }, { ...NOWHERE, base: directory.path });
+
+  expect(request.subject_reference).toStrictEqual([
+    { type: "character", image_file: `data:image/jpeg;base64,${image.toString("base64")}` },
+    { type: "character", image_file: LINK },
+  ]);
+});
+
+test("the references in it are refused by their place in the list, counted from 0", async () => {
+  const subject_reference = [LINK, "http://example.com"].map((image_file) => ({ type: "character", image_file }));
+  const asking = requestFor({ subject_reference });
+
+  await expect(asking).rejects.toBeInstanceOf(SubjectReferenceError);
+  await expect(asking).rejects.toThrow("subject_reference[1].image_file: ");
 });

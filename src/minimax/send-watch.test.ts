@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { waitFor } from "../../test/support/wait-for.ts";
 import { SendWatch } from "./send-watch.ts";
 
@@ -46,85 +46,81 @@ async function post(url: string, signal?: AbortSignal): Promise<{ mayHaveSent: b
 const UNSENT = { mayHaveSent: false, told: 0 };
 const SENT = { mayHaveSent: true, told: 1 };
 
-describe("nothing of a request was sent", () => {
-  test("when nothing listens", async () => {
-    expect(await post(`http://${await whereNothingListens()}`)).toEqual(UNSENT);
-  });
-
-  test("when the host's name is not known", async () => {
-    expect(await post("http://no-such-host.invalid")).toEqual(UNSENT);
-  });
-
-  test("when the connection was closed during the TLS handshake", async () => {
-    await using server = await listening(
-      createServer((socket) => {
-        socket.on("error", () => undefined).once("data", () => socket.destroy());
-      }),
-    );
-
-    expect(await post(`https://${server.address}`)).toEqual(UNSENT);
-  });
-
-  test("when the other side does not speak TLS", async () => {
-    await using server = await listening(
-      createServer((socket) => {
-        socket.on("error", () => undefined).once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
-      }),
-    );
-
-    expect(await post(`https://${server.address}`)).toEqual(UNSENT);
-  });
-
-  test("when it was aborted during the TLS handshake", async () => {
-    const controller = new AbortController();
-    await using server = await listening(
-      createServer((socket) => {
-        socket
-          .on("error", () => undefined)
-          .once("data", () => {
-            controller.abort();
-          });
-      }),
-    );
-
-    expect(await post(`https://${server.address}`, controller.signal)).toEqual(UNSENT);
-  });
+test("nothing of a request was sent when nothing listens", async () => {
+  expect(await post(`http://${await whereNothingListens()}`)).toEqual(UNSENT);
 });
 
-describe("a request was sent", () => {
-  test("when it was answered", async () => {
-    await using server = await listening(createHttpServer((_, response) => response.end()));
+test("nothing of a request was sent when the host's name is not known", async () => {
+  expect(await post("http://no-such-host.invalid")).toEqual(UNSENT);
+});
 
-    expect(await post(`http://${server.address}`)).toEqual(SENT);
-  });
+test("nothing of a request was sent when the connection was closed during the TLS handshake", async () => {
+  await using server = await listening(
+    createServer((socket) => {
+      socket.on("error", () => undefined).once("data", () => socket.destroy());
+    }),
+  );
 
-  test("when the connection was closed without an answer", async () => {
-    await using server = await listening(createHttpServer((request) => request.socket.destroy()));
+  expect(await post(`https://${server.address}`)).toEqual(UNSENT);
+});
 
-    expect(await post(`http://${server.address}`)).toEqual(SENT);
-  });
+test("nothing of a request was sent when the other side does not speak TLS", async () => {
+  await using server = await listening(
+    createServer((socket) => {
+      socket.on("error", () => undefined).once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    }),
+  );
 
-  test("when the connection was reset, though the code is that of a failed connection", async () => {
-    await using server = await listening(createHttpServer((request) => request.socket.resetAndDestroy()));
+  expect(await post(`https://${server.address}`)).toEqual(UNSENT);
+});
 
-    expect(await post(`http://${server.address}`)).toEqual(SENT);
-  });
+test("nothing of a request was sent when it was aborted during the TLS handshake", async () => {
+  const controller = new AbortController();
+  await using server = await listening(
+    createServer((socket) => {
+      socket
+        .on("error", () => undefined)
+        .once("data", () => {
+          controller.abort();
+        });
+    }),
+  );
 
-  test("when it was aborted while the other side was silent", async () => {
-    let requests = 0;
-    await using server = await listening(
-      createHttpServer(() => {
-        requests += 1;
-      }),
-    );
-    const controller = new AbortController();
+  expect(await post(`https://${server.address}`, controller.signal)).toEqual(UNSENT);
+});
 
-    const posting = post(`http://${server.address}`, controller.signal);
-    await waitFor("the request", () => requests === 1);
-    controller.abort();
+test("a request was sent when it was answered", async () => {
+  await using server = await listening(createHttpServer((_, response) => response.end()));
 
-    expect(await posting).toEqual(SENT);
-  });
+  expect(await post(`http://${server.address}`)).toEqual(SENT);
+});
+
+test("a request was sent when the connection was closed without an answer", async () => {
+  await using server = await listening(createHttpServer((request) => request.socket.destroy()));
+
+  expect(await post(`http://${server.address}`)).toEqual(SENT);
+});
+
+test("a request was sent when the connection was reset, though the code is that of a failed connection", async () => {
+  await using server = await listening(createHttpServer((request) => request.socket.resetAndDestroy()));
+
+  expect(await post(`http://${server.address}`)).toEqual(SENT);
+});
+
+test("a request was sent when it was aborted while the other side was silent", async () => {
+  let requests = 0;
+  await using server = await listening(
+    createHttpServer(() => {
+      requests += 1;
+    }),
+  );
+  const controller = new AbortController();
+
+  const posting = post(`http://${server.address}`, controller.signal);
+  await waitFor("the request", () => requests === 1);
+  controller.abort();
+
+  expect(await posting).toEqual(SENT);
 });
 
 test("of many requests at once each is known by itself", async () => {

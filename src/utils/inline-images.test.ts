@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import type { SavedImage } from "../schemas.ts";
 import { type InlineImage, readInlineImages } from "./inline-images.ts";
@@ -23,33 +23,31 @@ function pictureOf(bytes: number, index: number): Buffer {
   return Buffer.alloc(bytes, index + 200);
 }
 
-describe("inline images", () => {
-  test("are the saved bytes in base64, in order, each with its type", async () => {
-    expect(await inlineOf([10, 20, 30], 1000)).toEqual(
-      [10, 20, 30].map((bytes, index) => ({
-        data: pictureOf(bytes, index).toString("base64"),
-        mimeType: FORMATS[index],
-      })),
-    );
-  });
+test("inline images are the saved bytes in base64, in order, each with its type", async () => {
+  expect(await inlineOf([10, 20, 30], 1000)).toEqual(
+    [10, 20, 30].map((bytes, index) => ({
+      data: pictureOf(bytes, index).toString("base64"),
+      mimeType: FORMATS[index],
+    })),
+  );
+});
 
-  test("may fill the limit to the last byte", async () => {
-    expect(await inlineOf([400, 600], 1000)).toHaveLength(2);
-  });
+test("inline images may fill the limit to the last byte", async () => {
+  expect(await inlineOf([400, 600], 1000)).toHaveLength(2);
+});
 
-  test.each([
-    ["the one that goes a byte past the limit", [400, 601], 1],
-    ["all when the first is too large", [1001], 0],
-    ["those behind it, even when they would fit", [400, 900, 5], 1],
-  ])("leave out %s", async (_case, sizes, expected) => {
-    const inline = await inlineOf(sizes, 1000);
+test.each([
+  ["the one that goes a byte past the limit", [400, 601], 1],
+  ["all when the first is too large", [1001], 0],
+  ["those behind it, even when they would fit", [400, 900, 5], 1],
+])("inline images leave out %s", async (_case, sizes, expected) => {
+  const inline = await inlineOf(sizes, 1000);
 
-    expect(inline.map(({ data }) => data)).toEqual(
-      sizes.slice(0, expected).map((bytes, index) => pictureOf(bytes, index).toString("base64")),
-    );
-  });
+  expect(inline.map(({ data }) => data)).toEqual(
+    sizes.slice(0, expected).map((bytes, index) => pictureOf(bytes, index).toString("base64")),
+  );
+});
 
-  test("are none when nothing was saved", async () => {
-    expect(await inlineOf([], 1000)).toEqual([]);
-  });
+test("inline images are none when nothing was saved", async () => {
+  expect(await inlineOf([], 1000)).toEqual([]);
 });

@@ -67,86 +67,87 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-describe("an output directory", () => {
-  test.each([
-    ["relative", "cats", "cats"],
-    ["relative and deep", "animals/cats/small", join("animals", "cats", "small")],
-    ["relative with dots that stay inside", "a/../b/./c", join("b", "c")],
-    ["relative with a trailing separator", "cats/", "cats"],
-    ["the base itself", ".", "."],
-    ["named with leading dots", "..cats", "..cats"],
-    ...(isWindows ? [] : [["named with three dots", "...", "..."]]),
-    ["named in another script", "猫/γάτες", join("猫", "γάτες")],
-    ["named with blanks", "my cats", "my cats"],
-    ["named like somebody's home", "~bob", "~bob"],
-  ])("that is %s is created inside the base", async (_kind, requested, expected) => {
-    await using place = await room();
+test.each([
+  ["relative", "cats", "cats"],
+  ["relative and deep", "animals/cats/small", join("animals", "cats", "small")],
+  ["relative with dots that stay inside", "a/../b/./c", join("b", "c")],
+  ["relative with a trailing separator", "cats/", "cats"],
+  ["the base itself", ".", "."],
+  ["named with leading dots", "..cats", "..cats"],
+  ...(isWindows ? [] : [["named with three dots", "...", "..."]]),
+  ["named in another script", "猫/γάτες", join("猫", "γάτες")],
+  ["named with blanks", "my cats", "my cats"],
+  ["named like somebody's home", "~bob", "~bob"],
+])("an output directory that is %s is created inside the base", async (_kind, requested, expected) => {
+  await using place = await room();
 
-    const directory = await place.ask(requested);
+  const directory = await place.ask(requested);
 
-    expect(directory).toBe(join(place.base, expected).replace(/[\\/]\.?$/, ""));
-    expect(await readdir(directory)).toEqual([]);
-  });
+  expect(directory).toBe(join(place.base, expected).replace(/[\\/]\.?$/, ""));
+  expect(await readdir(directory)).toEqual([]);
+});
 
-  test("may be absolute", async () => {
-    await using place = await room();
+test("an output directory may be absolute", async () => {
+  await using place = await room();
 
-    expect(await place.ask(join(place.base, "cats"))).toBe(join(place.base, "cats"));
-    expect(await place.ask(place.base)).toBe(place.base);
-  });
+  expect(await place.ask(join(place.base, "cats"))).toBe(join(place.base, "cats"));
+  expect(await place.ask(place.base)).toBe(place.base);
+});
 
-  test("that the call does not name is the default one", async () => {
-    await using place = await room();
+test("an output directory that the call does not name is the default one", async () => {
+  await using place = await room();
 
-    expect(await place.ask(undefined)).toBe(join(place.base, "output"));
-    expect(await readdir(place.base)).toEqual(["output"]);
-  });
+  expect(await place.ask(undefined)).toBe(join(place.base, "output"));
+  expect(await readdir(place.base)).toEqual(["output"]);
+});
 
-  test("may be given from the home directory", async () => {
-    await using place = await room();
+test("an output directory may be given from the home directory", async () => {
+  await using place = await room();
 
-    expect(await place.ask("~")).toBe(place.home);
-    expect(await place.ask("~/cats")).toBe(join(place.home, "cats"));
-  });
+  expect(await place.ask("~")).toBe(place.home);
+  expect(await place.ask("~/cats")).toBe(join(place.home, "cats"));
+});
 
-  test("is used as it is when it exists, and nothing of the trial remains", async () => {
-    await using place = await room();
-    await mkdir(join(place.base, "cats"));
-    await writeFile(join(place.base, "cats", "old.jpeg"), "old");
+test("an output directory is used as it is when it exists, and nothing of the trial remains", async () => {
+  await using place = await room();
+  await mkdir(join(place.base, "cats"));
+  await writeFile(join(place.base, "cats", "old.jpeg"), "old");
 
-    const directory = await place.ask("cats");
+  const directory = await place.ask("cats");
 
-    expect(await readdir(directory)).toEqual(["old.jpeg"]);
-    expect(await readFile(join(directory, "old.jpeg"), "utf8")).toBe("old");
-  });
+  expect(await readdir(directory)).toEqual(["old.jpeg"]);
+  expect(await readFile(join(directory, "old.jpeg"), "utf8")).toBe("old");
+});
 
-  test("may lie in a base that does not exist yet", async () => {
-    await using place = await room({ base: join("not", "yet") });
+test("an output directory may lie in a base that does not exist yet", async () => {
+  await using place = await room({ base: join("not", "yet") });
 
-    expect(await place.ask("cats")).toBe(join(place.base, "cats"));
-  });
+  expect(await place.ask("cats")).toBe(join(place.base, "cats"));
+});
 
-  test("may be asked for by many calls at once", async () => {
-    await using place = await room();
+test("an output directory may be asked for by many calls at once", async () => {
+  await using place = await room();
 
-    const directories = await Promise.all(Array.from({ length: 20 }, () => place.ask("a/b/c")));
+  const directories = await Promise.all(Array.from({ length: 20 }, () => place.ask("a/b/c")));
 
-    expect(new Set(directories)).toEqual(new Set([join(place.base, "a", "b", "c")]));
-    expect(await readdir(join(place.base, "a", "b", "c"))).toEqual([]);
-  });
+  expect(new Set(directories)).toEqual(new Set([join(place.base, "a", "b", "c")]));
+  expect(await readdir(join(place.base, "a", "b", "c"))).toEqual([]);
+});
 
-  test("may lie in a base that is the root of a drive", async () => {
-    await using directory = await temporaryDirectory();
-    const { root } = nodePath.parse(directory.path);
-    const requested = join(directory.path, "cats");
+test("an output directory may lie in a base that is the root of a drive", async () => {
+  await using directory = await temporaryDirectory();
+  const { root } = nodePath.parse(directory.path);
+  const requested = join(directory.path, "cats");
 
-    const resolved = await resolveOutputDirectory(requested, { base: root, defaultDirectory: root }, directory.path);
+  const resolved = await resolveOutputDirectory(requested, { base: root, defaultDirectory: root }, directory.path);
 
-    expect(resolved).toBe(requested);
-    expect(await readdir(resolved)).toEqual([]);
-  });
+  expect(resolved).toBe(requested);
+  expect(await readdir(resolved)).toEqual([]);
+});
 
-  test.skipIf(process.platform === "linux")("may be written in other case where case does not matter", async () => {
+test.skipIf(process.platform === "linux")(
+  "an output directory may be written in other case where case does not matter",
+  async () => {
     await using place = await room();
     await mkdir(join(place.base, "Cats"));
 
@@ -154,89 +155,93 @@ describe("an output directory", () => {
 
     expect(directory.toLowerCase()).toBe(join(place.base, "cats").toLowerCase());
     expect(await readdir(place.base)).toEqual(["Cats"]);
-  });
+  },
+);
+
+test.each([
+  ["the parent", ".."],
+  ["a neighbour", "../outside"],
+  ["a new neighbour", "../new/deep"],
+  ["a neighbour whose name begins like the base", "../base-private"],
+  ["a neighbour reached through the base", "cats/../../outside"],
+  ["the root, by many steps", "../".repeat(60)],
+  ["the system, by many steps", `${"../".repeat(60)}etc`],
+])("outside the base: %s is refused and nothing is created", async (_kind, requested) => {
+  await using place = await room();
+  const before = await place.everything();
+
+  const { message, details } = await place.refusal(requested);
+
+  expect(message).toContain("outside the base directory");
+  expect(message).toContain(place.base);
+  expect(details.recovery).toContain("MINIMAX_OUTPUT_DIR");
+  expect(details.retryAfterMs).toBeUndefined();
+  expect(await place.everything()).toEqual(before);
 });
 
-describe("outside the base", () => {
-  test.each([
-    ["the parent", ".."],
-    ["a neighbour", "../outside"],
-    ["a new neighbour", "../new/deep"],
-    ["a neighbour whose name begins like the base", "../base-private"],
-    ["a neighbour reached through the base", "cats/../../outside"],
-    ["the root, by many steps", "../".repeat(60)],
-    ["the system, by many steps", `${"../".repeat(60)}etc`],
-  ])("%s is refused and nothing is created", async (_kind, requested) => {
-    await using place = await room();
-    const before = await place.everything();
+test("outside the base: an absolute path is refused and nothing is created", async () => {
+  await using place = await room();
+  const before = await place.everything();
 
-    const { message, details } = await place.refusal(requested);
+  for (const requested of [
+    place.outside,
+    join(place.outside, "new"),
+    `${place.base}-private`,
+    nodePath.parse(place.base).root,
+  ]) {
+    expect((await place.refusal(requested)).message).toContain("outside the base directory");
+  }
+  expect(await place.everything()).toEqual(before);
+});
 
+test("outside the base: the home directory is refused and nothing is created", async () => {
+  await using place = await room();
+  const before = await place.everything();
+  const root = { base: place.base, defaultDirectory: place.base };
+
+  for (const requested of ["~", "~/cats", "~/../base/cats/../../outside"]) {
+    const { message } = await errorOf(resolveOutputDirectory(requested, root, place.outside));
     expect(message).toContain("outside the base directory");
-    expect(message).toContain(place.base);
-    expect(details.recovery).toContain("MINIMAX_OUTPUT_DIR");
-    expect(details.retryAfterMs).toBeUndefined();
-    expect(await place.everything()).toEqual(before);
-  });
+  }
+  expect(await place.everything()).toEqual(before);
+});
 
-  test("an absolute path is refused and nothing is created", async () => {
-    await using place = await room();
-    const before = await place.everything();
-
-    for (const requested of [
-      place.outside,
-      join(place.outside, "new"),
-      `${place.base}-private`,
-      nodePath.parse(place.base).root,
-    ]) {
-      expect((await place.refusal(requested)).message).toContain("outside the base directory");
-    }
-    expect(await place.everything()).toEqual(before);
-  });
-
-  test("the home directory is refused and nothing is created", async () => {
-    await using place = await room();
-    const before = await place.everything();
-    const root = { base: place.base, defaultDirectory: place.base };
-
-    for (const requested of ["~", "~/cats", "~/../base/cats/../../outside"]) {
-      const { message } = await errorOf(resolveOutputDirectory(requested, root, place.outside));
-      expect(message).toContain("outside the base directory");
-    }
-    expect(await place.everything()).toEqual(before);
-  });
-
-  test.each(["\0", "cats\0", "cats\0/../../outside", "~\0"])("%j, with its NUL, is refused", async (requested) => {
+test.each(["\0", "cats\0", "cats\0/../../outside", "~\0"])(
+  "outside the base: %j, with its NUL, is refused",
+  async (requested) => {
     await using place = await room();
     const before = await place.everything();
 
     expect((await place.refusal(requested)).message).toContain("outside the base directory");
     expect(await place.everything()).toEqual(before);
-  });
+  },
+);
 
-  test("a path is quoted on one bounded line, without its control characters", async () => {
-    await using place = await room();
+test("outside the base: a path is quoted on one bounded line, without its control characters", async () => {
+  await using place = await room();
 
-    const { message } = await place.refusal(`../\x1b[31m\n${"x".repeat(5_000)}`);
+  const { message } = await place.refusal(`../\x1b[31m\n${"x".repeat(5_000)}`);
 
-    expect(message).not.toMatch(/\p{Cc}/u);
-    expect(message.length).toBeLessThan(1_000);
-  });
+  expect(message).not.toMatch(/\p{Cc}/u);
+  expect(message.length).toBeLessThan(1_000);
+});
 
-  test.runIf(isWindows)("another drive and a share are refused", async () => {
-    await using place = await room();
+test.runIf(isWindows)("another drive and a share are refused", async () => {
+  await using place = await room();
 
-    for (const requested of ["Q:\\cats", "Q:cats", "\\\\server\\share\\cats"]) {
-      expect((await place.refusal(requested)).message).toContain("outside the base directory");
-    }
-  });
+  for (const requested of ["Q:\\cats", "Q:cats", "\\\\server\\share\\cats"]) {
+    expect((await place.refusal(requested)).message).toContain("outside the base directory");
+  }
+});
 
-  test.runIf(process.platform === "linux")("a place that does not let itself be looked at is refused", async () => {
+test.runIf(process.platform === "linux")(
+  "outside the base: a place that does not let itself be looked at is refused",
+  async () => {
     await using place = await room();
 
     expect((await place.refusal("/dev/null/cats")).message).toContain("outside the base directory");
-  });
-});
+  },
+);
 
 describe.skipIf(isWindows)("a symbolic link", () => {
   test("that leads out is refused, wherever it stands in the path, and nothing is created", async () => {
@@ -333,38 +338,39 @@ describe.skipIf(isWindows)("a symbolic link", () => {
   });
 });
 
-describe("a directory that cannot be written", () => {
-  test.each(["notes.txt", "notes.txt/cats", "notes.txt/cats/deep"])(
-    "because of a file, as in %s, is refused, and the file is left alone",
-    async (requested) => {
-      await using place = await room();
-      await writeFile(join(place.base, "notes.txt"), "mine");
-      const before = await place.everything();
-
-      const { message, details, cause } = await place.refusal(requested);
-
-      expect(message).toMatch(/cannot be written \(E[A-Z]+\)\.$/);
-      expect(message).toContain(join(place.base, requested));
-      expect(details.recovery).toContain("No request was made");
-      expect(cause).toBeInstanceOf(Error);
-      expect(await readFile(join(place.base, "notes.txt"), "utf8")).toBe("mine");
-      expect(await place.everything()).toEqual(before);
-    },
-  );
-
-  test("because the base is a file is refused", async () => {
+test.each(["notes.txt", "notes.txt/cats", "notes.txt/cats/deep"])(
+  "a directory that cannot be written because of a file, as in %s, is refused, and the file is left alone",
+  async (requested) => {
     await using place = await room();
-    const base = join(place.outside, "file");
-    await writeFile(base, "mine");
+    await writeFile(join(place.base, "notes.txt"), "mine");
+    const before = await place.everything();
 
-    for (const requested of [undefined, "cats"]) {
-      const { message } = await errorOf(resolveAndProve(requested, { base, defaultDirectory: base }, place.home));
-      expect(message).toContain("cannot be written");
-    }
-    expect(await readFile(base, "utf8")).toBe("mine");
-  });
+    const { message, details, cause } = await place.refusal(requested);
 
-  test.skipIf(isWindows)("because its name is too long is refused, and nothing is created", async () => {
+    expect(message).toMatch(/cannot be written \(E[A-Z]+\)\.$/);
+    expect(message).toContain(join(place.base, requested));
+    expect(details.recovery).toContain("No request was made");
+    expect(cause).toBeInstanceOf(Error);
+    expect(await readFile(join(place.base, "notes.txt"), "utf8")).toBe("mine");
+    expect(await place.everything()).toEqual(before);
+  },
+);
+
+test("a directory that cannot be written because the base is a file is refused", async () => {
+  await using place = await room();
+  const base = join(place.outside, "file");
+  await writeFile(base, "mine");
+
+  for (const requested of [undefined, "cats"]) {
+    const { message } = await errorOf(resolveAndProve(requested, { base, defaultDirectory: base }, place.home));
+    expect(message).toContain("cannot be written");
+  }
+  expect(await readFile(base, "utf8")).toBe("mine");
+});
+
+test.skipIf(isWindows)(
+  "a directory that cannot be written because its name is too long is refused, and nothing is created",
+  async () => {
     await using place = await room();
     const before = await place.everything();
 
@@ -373,27 +379,27 @@ describe("a directory that cannot be written", () => {
     expect(message).toContain("ENAMETOOLONG");
     expect(message.length).toBeLessThan(1_000);
     expect(await place.everything()).toEqual(before);
-  });
+  },
+);
 
-  test.runIf(process.platform === "linux")(
-    "because the system keeps it, as below /proc, is refused in time",
-    async () => {
-      const module = JSON.stringify(new URL("./output-directory.ts", import.meta.url).href);
-      const root = JSON.stringify({ base: "/proc", defaultDirectory: "/proc/cats" });
-      const script = `import { resolveOutputDirectory } from ${module};
+test.runIf(process.platform === "linux")(
+  "a directory that cannot be written because the system keeps it, as below /proc, is refused in time",
+  async () => {
+    const module = JSON.stringify(new URL("./output-directory.ts", import.meta.url).href);
+    const root = JSON.stringify({ base: "/proc", defaultDirectory: "/proc/cats" });
+    const script = `import { resolveOutputDirectory } from ${module};
         resolveOutputDirectory(undefined, ${root}, "/proc").catch((error) => console.log(error.name));`;
 
-      const { stdout } = await promisify(execFile)(
-        process.execPath,
-        ["--import", "tsx", "--input-type=module", "--eval", script],
-        { timeout: 4_000, killSignal: "SIGKILL" },
-      );
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ["--import", "tsx", "--input-type=module", "--eval", script],
+      { timeout: 4_000, killSignal: "SIGKILL" },
+    );
 
-      expect(stdout.trim()).toBe("OutputDirectoryError");
-    },
-    10_000,
-  );
-});
+    expect(stdout.trim()).toBe("OutputDirectoryError");
+  },
+  10_000,
+);
 
 test.runIf(process.platform === "linux")(
   "what the system says of a directory that it does not make is passed on",
@@ -406,119 +412,118 @@ test.runIf(process.platform === "linux")(
   },
 );
 
-describe("on Windows,", () => {
-  const shares = [
-    "\\\\host\\share\\a",
-    "//host/share/a",
-    "\\/host/share",
-    "\\\\?\\UNC\\host\\share\\a",
-    "//./unc/host/share",
-    "\\\\.\\pipe\\cats",
-    "\\\\?\\GLOBALROOT\\Device\\Mup\\host\\share",
-    "\\\\?\\C:\\..\\UNC\\host\\share",
-  ];
+const shares = [
+  "\\\\host\\share\\a",
+  "//host/share/a",
+  "\\/host/share",
+  "\\\\?\\UNC\\host\\share\\a",
+  "//./unc/host/share",
+  "\\\\.\\pipe\\cats",
+  "\\\\?\\GLOBALROOT\\Device\\Mup\\host\\share",
+  "\\\\?\\C:\\..\\UNC\\host\\share",
+];
 
-  test.each(shares)("nothing but the base is looked at before %j is refused", async (requested) => {
-    const disk = windowsDisk(["C:\\out", "\\\\host\\share\\a"]);
+test.each(shares)("nothing but the base is looked at before %j is refused", async (requested) => {
+  const disk = windowsDisk(["C:\\out", "\\\\host\\share\\a"]);
+
+  const { message, details } = await errorOf(askWindows(disk, requested));
+
+  expect(message).toContain("is outside the base directory C:\\out.");
+  expect(details.recovery).toContain("No request was made.");
+  expect(disk.asked).toEqual(["C:\\out"]);
+});
+
+test("on Windows: a base on a share is used, however the share is spelled", async () => {
+  const base = "\\\\host\\share\\pictures";
+  const disk = windowsDisk([base]);
+
+  for (const requested of ["cats", `${base}\\cats`, "//HOST/share/pictures/cats"]) {
+    expect(await askWindows(disk, requested, base)).toBe(`${base}\\cats`);
+  }
+  expect((await errorOf(askWindows(disk, "\\\\host\\other\\cats", base))).message).toContain("is outside");
+  expect((await errorOf(askWindows(disk, "\\\\host\\share\\cats", base))).message).toContain("is outside");
+});
+
+test("on Windows: a base on a drive that stands for a share may be named by the share", async () => {
+  const disk = windowsDisk(["Z:\\pictures", "\\\\host\\share\\pictures"], { "Z:": "\\\\host\\share" });
+
+  expect(await askWindows(disk, "cats", "Z:\\pictures")).toBe("\\\\host\\share\\pictures\\cats");
+  expect(await askWindows(disk, "\\\\host\\share\\pictures", "Z:\\pictures")).toBe("\\\\host\\share\\pictures");
+});
+
+test.each(["cats", "C:\\kit\\cats", "c:/KIT/cats", "..\\Kit\\cats", "C:cats", "\\\\?\\C:\\kit\\cats"])(
+  "on Windows: %j is the same directory in the base",
+  async (requested) => {
+    const disk = windowsDisk(["C:\\kit\\Cats"]);
+
+    expect(await askWindows(disk, requested, "C:\\kit")).toBe("C:\\kit\\Cats");
+  },
+);
+
+test.each([
+  ["C:\\kit", "..\\\u212Ait"],
+  ["C:\\kit", "C:\\\u212Ait\\cats"],
+  ["C:\\\u00E5", "..\\\u212B"],
+  ["C:\\\u03C9", "..\\\u2126\\cats"],
+  ["C:\\\u00DF", "..\\\u1E9E"],
+])("on Windows: a neighbour of %j that only Unicode takes for it, %j, is outside", async (base, requested) => {
+  const disk = windowsDisk([base]);
+
+  expect((await errorOf(askWindows(disk, requested, base))).message).toContain("is outside the base directory");
+  expect(disk.directories()).toEqual(["C:\\", base]);
+});
+
+test("on Windows what does not exist yet is compared exactly, too", async () => {
+  const disk = windowsDisk(["C:\\"]);
+
+  expect((await errorOf(askWindows(disk, "..\\KIT\\cats", "C:\\kit"))).message).toContain("is outside");
+  expect(disk.directories()).toEqual(["C:\\"]);
+  expect(await askWindows(disk, "..\\kit\\cats", "C:\\kit")).toBe("C:\\kit\\cats");
+});
+
+test.each(["trail.", "trail ", "cats\\CON", "nul.d", "C:\\out\\a:b", "what?", "a\\...\\b", "a\tb"])(
+  "on Windows: the name %j is refused, and nothing is looked at",
+  async (requested) => {
+    const disk = windowsDisk(["C:\\out"]);
 
     const { message, details } = await errorOf(askWindows(disk, requested));
 
-    expect(message).toContain("is outside the base directory C:\\out.");
+    expect(message).toContain("which Windows cannot use as the name of a directory");
     expect(details.recovery).toContain("No request was made.");
-    expect(disk.asked).toEqual(["C:\\out"]);
-  });
+    expect(disk.asked).toEqual([]);
+  },
+);
 
-  test("a base on a share is used, however the share is spelled", async () => {
-    const base = "\\\\host\\share\\pictures";
-    const disk = windowsDisk([base]);
+test.each(["Q:\\", "Q:\\cats", "Q:cats", "\\\\?\\Q:\\cats"])(
+  "on Windows: a drive that is not there, in %j, is outside",
+  async (requested) => {
+    const disk = windowsDisk(["C:\\out"]);
 
-    for (const requested of ["cats", `${base}\\cats`, "//HOST/share/pictures/cats"]) {
-      expect(await askWindows(disk, requested, base)).toBe(`${base}\\cats`);
-    }
-    expect((await errorOf(askWindows(disk, "\\\\host\\other\\cats", base))).message).toContain("is outside");
-    expect((await errorOf(askWindows(disk, "\\\\host\\share\\cats", base))).message).toContain("is outside");
-  });
+    expect((await errorOf(askWindows(disk, requested))).message).toContain("is outside the base directory");
+  },
+);
 
-  test("a base on a drive that stands for a share may be named by the share", async () => {
-    const disk = windowsDisk(["Z:\\pictures", "\\\\host\\share\\pictures"], { "Z:": "\\\\host\\share" });
+test("on Windows: a base whose drive is not there cannot be written", async () => {
+  const disk = windowsDisk(["C:\\"]);
 
-    expect(await askWindows(disk, "cats", "Z:\\pictures")).toBe("\\\\host\\share\\pictures\\cats");
-    expect(await askWindows(disk, "\\\\host\\share\\pictures", "Z:\\pictures")).toBe("\\\\host\\share\\pictures");
-  });
-
-  test.each(["cats", "C:\\kit\\cats", "c:/KIT/cats", "..\\Kit\\cats", "C:cats", "\\\\?\\C:\\kit\\cats"])(
-    "%j is the same directory in the base",
-    async (requested) => {
-      const disk = windowsDisk(["C:\\kit\\Cats"]);
-
-      expect(await askWindows(disk, requested, "C:\\kit")).toBe("C:\\kit\\Cats");
-    },
-  );
-
-  test.each([
-    ["C:\\kit", "..\\\u212Ait"],
-    ["C:\\kit", "C:\\\u212Ait\\cats"],
-    ["C:\\\u00E5", "..\\\u212B"],
-    ["C:\\\u03C9", "..\\\u2126\\cats"],
-    ["C:\\\u00DF", "..\\\u1E9E"],
-  ])("a neighbour of %j that only Unicode takes for it, %j, is outside", async (base, requested) => {
-    const disk = windowsDisk([base]);
-
-    expect((await errorOf(askWindows(disk, requested, base))).message).toContain("is outside the base directory");
-    expect(disk.directories()).toEqual(["C:\\", base]);
-  });
-
-  test("what does not exist yet is compared exactly, too", async () => {
-    const disk = windowsDisk(["C:\\"]);
-
-    expect((await errorOf(askWindows(disk, "..\\KIT\\cats", "C:\\kit"))).message).toContain("is outside");
-    expect(disk.directories()).toEqual(["C:\\"]);
-    expect(await askWindows(disk, "..\\kit\\cats", "C:\\kit")).toBe("C:\\kit\\cats");
-  });
-
-  test.each(["trail.", "trail ", "cats\\CON", "nul.d", "C:\\out\\a:b", "what?", "a\\...\\b", "a\tb"])(
-    "the name %j is refused, and nothing is looked at",
-    async (requested) => {
-      const disk = windowsDisk(["C:\\out"]);
-
-      const { message, details } = await errorOf(askWindows(disk, requested));
-
-      expect(message).toContain("which Windows cannot use as the name of a directory");
-      expect(details.recovery).toContain("No request was made.");
-      expect(disk.asked).toEqual([]);
-    },
-  );
-
-  test.each(["Q:\\", "Q:\\cats", "Q:cats", "\\\\?\\Q:\\cats"])(
-    "a drive that is not there, in %j, is outside",
-    async (requested) => {
-      const disk = windowsDisk(["C:\\out"]);
-
-      expect((await errorOf(askWindows(disk, requested))).message).toContain("is outside the base directory");
-    },
-  );
-
-  test("a base whose drive is not there cannot be written", async () => {
-    const disk = windowsDisk(["C:\\"]);
-
-    expect((await errorOf(askWindows(disk, "cats", "Q:\\pictures"))).message).toContain("cannot be written (ENOENT)");
-  });
-
-  function askWindows(disk: WindowsDisk, requested: string, base = "C:\\out"): Promise<string> {
-    return resolveOutputDirectory(
-      requested,
-      { base, defaultDirectory: base },
-      "C:\\Users\\Ada",
-      undefined,
-      disk.platform,
-    );
-  }
+  expect((await errorOf(askWindows(disk, "cats", "Q:\\pictures"))).message).toContain("cannot be written (ENOENT)");
 });
 
-describe("the proof that a directory can be written", () => {
-  const signal = new AbortController().signal;
+function askWindows(disk: WindowsDisk, requested: string, base = "C:\\out"): Promise<string> {
+  return resolveOutputDirectory(
+    requested,
+    { base, defaultDirectory: base },
+    "C:\\Users\\Ada",
+    undefined,
+    disk.platform,
+  );
+}
 
-  test.runIf(process.platform === "linux")("needs room in the path for a name of the given length", async () => {
+const signal = new AbortController().signal;
+
+test.runIf(process.platform === "linux")(
+  "the proof that a directory can be written needs room in the path for a name of the given length",
+  async () => {
     await using directory = await temporaryDirectory();
     const deep = await directoryOfLength(directory.path, LINUX_PATH_MAX_BYTES - 1 - 101);
 
@@ -527,25 +532,23 @@ describe("the proof that a directory can be written", () => {
 
     expect(message).toContain("(ENAMETOOLONG)");
     expect(await readdir(deep)).toEqual([]);
-  });
+  },
+);
 
-  test("names MINIMAX_OUTPUT_DIR where the base itself is at fault, and another output_dir elsewhere", async () => {
-    await using place = await room();
-    const file = join(place.base, "notes.txt");
-    await writeFile(file, "mine");
+test("the proof that a directory can be written names MINIMAX_OUTPUT_DIR where the base itself is at fault, and another output_dir elsewhere", async () => {
+  await using place = await room();
+  const file = join(place.base, "notes.txt");
+  await writeFile(file, "mine");
 
-    const ofDirectory = await errorOf(assertWritable(file, place.base, 0, signal));
-    const ofBase = await errorOf(assertWritable(file, file, 0, signal));
-    const ofMissingBase = await errorOf(
-      resolveAndProve("cats", { base: join(file, "a"), defaultDirectory: file }, file),
-    );
+  const ofDirectory = await errorOf(assertWritable(file, place.base, 0, signal));
+  const ofBase = await errorOf(assertWritable(file, file, 0, signal));
+  const ofMissingBase = await errorOf(resolveAndProve("cats", { base: join(file, "a"), defaultDirectory: file }, file));
 
-    expect(ofDirectory.details.recovery).toContain("Choose another output_dir");
-    for (const { details } of [ofBase, ofMissingBase]) {
-      expect(details.recovery).toContain("Set MINIMAX_OUTPUT_DIR to a directory that can be written");
-      expect(details.recovery).not.toContain("output_dir");
-    }
-  });
+  expect(ofDirectory.details.recovery).toContain("Choose another output_dir");
+  for (const { details } of [ofBase, ofMissingBase]) {
+    expect(details.recovery).toContain("Set MINIMAX_OUTPUT_DIR to a directory that can be written");
+    expect(details.recovery).not.toContain("output_dir");
+  }
 });
 
 async function directoryOfLength(parent: string, bytes: number): Promise<string> {
@@ -593,75 +596,79 @@ test("whatever is asked for, it is inside the base or refused, and what is outsi
   );
 });
 
-describe("whether a directory can be written", () => {
-  test("is yes for one that exists, and nothing stays behind", async () => {
-    await using directory = await temporaryDirectory();
+test("whether a directory can be written is yes for one that exists, and nothing stays behind", async () => {
+  await using directory = await temporaryDirectory();
 
-    expect(await canBeWritten(directory.path)).toBe(true);
-    expect(await readdir(directory.path)).toEqual([]);
-  });
+  expect(await canBeWritten(directory.path)).toBe(true);
+  expect(await readdir(directory.path)).toEqual([]);
+});
 
-  test("is asked of the nearest one that exists, and none is created", async () => {
-    await using directory = await temporaryDirectory();
+test("whether a directory can be written is asked of the nearest one that exists, and none is created", async () => {
+  await using directory = await temporaryDirectory();
 
-    expect(await canBeWritten(join(directory.path, "not", "there", "yet"))).toBe(true);
-    expect(await readdir(directory.path)).toEqual([]);
-  });
+  expect(await canBeWritten(join(directory.path, "not", "there", "yet"))).toBe(true);
+  expect(await readdir(directory.path)).toEqual([]);
+});
 
-  test.runIf(isWindows)("is no on a drive that is not there", async () => {
-    expect(await canBeWritten("Q:\\pictures\\cats")).toBe(false);
-  });
+test.runIf(isWindows)("whether a directory can be written is no on a drive that is not there", async () => {
+  expect(await canBeWritten("Q:\\pictures\\cats")).toBe(false);
+});
 
-  test("is no for a file and for what would lie below it", async () => {
-    await using directory = await temporaryDirectory();
-    const file = join(directory.path, "file");
-    await writeFile(file, "kept");
+test("whether a directory can be written is no for a file and for what would lie below it", async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "file");
+  await writeFile(file, "kept");
 
-    expect(await canBeWritten(file)).toBe(false);
-    expect(await canBeWritten(join(file, "below"))).toBe(false);
-    expect(await readFile(file, "utf8")).toBe("kept");
-  });
+  expect(await canBeWritten(file)).toBe(false);
+  expect(await canBeWritten(join(file, "below"))).toBe(false);
+  expect(await readFile(file, "utf8")).toBe("kept");
+});
 
-  test.skipIf(isWindows)("is no for a name that the filesystem does not take", async () => {
+test.skipIf(isWindows)(
+  "whether a directory can be written is no for a name that the filesystem does not take",
+  async () => {
     await using directory = await temporaryDirectory();
 
     expect(await canBeWritten(join(directory.path, "x".repeat(300)))).toBe(false);
-  });
+  },
+);
 
-  test.runIf(process.platform === "linux")(
-    "is no where a file may be made but takes no byte, as on a full disk",
-    async () => {
-      await using directory = await temporaryDirectory();
-      const module = JSON.stringify(new URL("./output-directory.ts", import.meta.url).href);
-      const script = `import { canBeWritten } from ${module};
+test.runIf(process.platform === "linux")(
+  "whether a directory can be written is no where a file may be made but takes no byte, as on a full disk",
+  async () => {
+    await using directory = await temporaryDirectory();
+    const module = JSON.stringify(new URL("./output-directory.ts", import.meta.url).href);
+    const script = `import { canBeWritten } from ${module};
         console.log(await canBeWritten(${JSON.stringify(directory.path)}));`;
 
-      const { stdout } = await promisify(execFile)("sh", [
-        "-c",
-        'ulimit -f 0 && exec "$0" "$@"',
-        process.execPath,
-        "--import",
-        "tsx",
-        "--input-type=module",
-        "--eval",
-        script,
-      ]);
+    const { stdout } = await promisify(execFile)("sh", [
+      "-c",
+      'ulimit -f 0 && exec "$0" "$@"',
+      process.execPath,
+      "--import",
+      "tsx",
+      "--input-type=module",
+      "--eval",
+      script,
+    ]);
 
-      expect(stdout.trim()).toBe("false");
-      expect(await readdir(directory.path)).toEqual([]);
-    },
-  );
+    expect(stdout.trim()).toBe("false");
+    expect(await readdir(directory.path)).toEqual([]);
+  },
+);
 
-  test("is no for a link that leads nowhere", async () => {
-    await using directory = await temporaryDirectory();
-    const dangling = join(directory.path, "link");
-    await symlink(join(directory.path, "nowhere"), dangling, "junction");
+test("whether a directory can be written is no for a link that leads nowhere", async () => {
+  await using directory = await temporaryDirectory();
+  const dangling = join(directory.path, "link");
+  await symlink(join(directory.path, "nowhere"), dangling, "junction");
 
-    expect(await canBeWritten(dangling)).toBe(false);
-    expect(await readdir(directory.path)).toEqual(["link"]);
-  });
-
-  test.runIf(process.platform === "linux")("is no where the filesystem takes no files", async () => {
-    expect(await canBeWritten("/proc")).toBe(false);
-  });
+  expect(await canBeWritten(dangling)).toBe(false);
+  expect(await readdir(directory.path)).toEqual(["link"]);
 });
+
+test.runIf(process.platform === "linux")(
+  "whether a directory can be written is no where the filesystem takes no files",
+  async () => {
+    expect(await canBeWritten("/proc")).toBe(false);
+  },
+);

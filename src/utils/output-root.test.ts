@@ -1,154 +1,150 @@
 import { mkdir, readdir } from "node:fs/promises";
 import nodePath, { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { chooseOutputRoot, windowsSystemDirectories } from "./output-root.ts";
 
-describe("the place for files", () => {
-  const home = join(nodePath.parse(process.cwd()).root, "home", "ada");
-  const pictures = join(home, "Pictures", "minimax-image-mcp");
+const home = join(nodePath.parse(process.cwd()).root, "home", "ada");
+const pictures = join(home, "Pictures", "minimax-image-mcp");
 
-  test("is the configured directory, wherever the server was started, and it is not created", async () => {
-    await using directory = await temporaryDirectory();
-    const configured = join(directory.path, "pictures");
+test("the place for files is the configured directory, wherever the server was started, and it is not created", async () => {
+  await using directory = await temporaryDirectory();
+  const configured = join(directory.path, "pictures");
 
-    for (const workingDirectory of [directory.path, nodePath.parse(directory.path).root]) {
-      expect(
-        await chooseOutputRoot({ configured, workingDirectory, homeDirectory: home, systemDirectories: [] }),
-      ).toEqual({ base: configured, defaultDirectory: configured });
-    }
-    expect(await readdir(directory.path)).toEqual([]);
-  });
-
-  test("is output in the working directory, which is the base, and nothing is created", async () => {
-    await using directory = await temporaryDirectory();
-
-    const chosen = await chooseOutputRoot({
-      configured: undefined,
-      workingDirectory: directory.path,
-      homeDirectory: home,
-      systemDirectories: [join(directory.path, "Windows")],
-    });
-
-    expect(chosen).toEqual({ base: directory.path, defaultDirectory: join(directory.path, "output") });
-    expect(await readdir(directory.path)).toEqual([]);
-  });
-
-  test("is among the pictures when the server was started in the root of the filesystem", async () => {
-    const workingDirectory = nodePath.parse(process.cwd()).root;
-
+  for (const workingDirectory of [directory.path, nodePath.parse(directory.path).root]) {
     expect(
-      await chooseOutputRoot({
-        configured: undefined,
-        workingDirectory,
-        homeDirectory: home,
-        systemDirectories: [],
-      }),
-    ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+      await chooseOutputRoot({ configured, workingDirectory, homeDirectory: home, systemDirectories: [] }),
+    ).toEqual({ base: configured, defaultDirectory: configured });
+  }
+  expect(await readdir(directory.path)).toEqual([]);
+});
+
+test("the place for files is output in the working directory, which is the base, and nothing is created", async () => {
+  await using directory = await temporaryDirectory();
+
+  const chosen = await chooseOutputRoot({
+    configured: undefined,
+    workingDirectory: directory.path,
+    homeDirectory: home,
+    systemDirectories: [join(directory.path, "Windows")],
   });
 
-  test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")])(
-    "is among the pictures when the server was started in the system directory %s",
-    async (name) => {
-      await using directory = await temporaryDirectory();
-      const workingDirectory = join(directory.path, name);
-      await mkdir(workingDirectory, { recursive: true });
-      const systemDirectories = [join(directory.path, "Windows")];
+  expect(chosen).toEqual({ base: directory.path, defaultDirectory: join(directory.path, "output") });
+  expect(await readdir(directory.path)).toEqual([]);
+});
 
-      expect(
-        await chooseOutputRoot({ configured: undefined, workingDirectory, homeDirectory: home, systemDirectories }),
-      ).toMatchObject({ base: pictures, defaultDirectory: pictures });
-    },
-  );
+test("the place for files is among the pictures when the server was started in the root of the filesystem", async () => {
+  const workingDirectory = nodePath.parse(process.cwd()).root;
 
-  test("comes with a sentence for the person when nobody chose it", async () => {
-    const workingDirectory = nodePath.parse(process.cwd()).root;
-
-    const { fallbackNotice } = await chooseOutputRoot({
+  expect(
+    await chooseOutputRoot({
       configured: undefined,
       workingDirectory,
       homeDirectory: home,
       systemDirectories: [],
-    });
+    }),
+  ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+});
 
-    expect(fallbackNotice).toBe(
-      `The server was started in ${workingDirectory}, which is not writable or not meant for user files, so files go to ${pictures}. Set MINIMAX_OUTPUT_DIR to choose another place.`,
-    );
-  });
-
-  test("is not moved because the working directory's name begins like the system directory's", async () => {
+test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")])(
+  "the place for files is among the pictures when the server was started in the system directory %s",
+  async (name) => {
     await using directory = await temporaryDirectory();
-    const workingDirectory = join(directory.path, "Windows.old");
-    await mkdir(workingDirectory);
+    const workingDirectory = join(directory.path, name);
+    await mkdir(workingDirectory, { recursive: true });
     const systemDirectories = [join(directory.path, "Windows")];
 
-    const { base } = await chooseOutputRoot({
+    expect(
+      await chooseOutputRoot({ configured: undefined, workingDirectory, homeDirectory: home, systemDirectories }),
+    ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+  },
+);
+
+test("the place for files comes with a sentence for the person when nobody chose it", async () => {
+  const workingDirectory = nodePath.parse(process.cwd()).root;
+
+  const { fallbackNotice } = await chooseOutputRoot({
+    configured: undefined,
+    workingDirectory,
+    homeDirectory: home,
+    systemDirectories: [],
+  });
+
+  expect(fallbackNotice).toBe(
+    `The server was started in ${workingDirectory}, which is not writable or not meant for user files, so files go to ${pictures}. Set MINIMAX_OUTPUT_DIR to choose another place.`,
+  );
+});
+
+test("the place for files is not moved because the working directory's name begins like the system directory's", async () => {
+  await using directory = await temporaryDirectory();
+  const workingDirectory = join(directory.path, "Windows.old");
+  await mkdir(workingDirectory);
+  const systemDirectories = [join(directory.path, "Windows")];
+
+  const { base } = await chooseOutputRoot({
+    configured: undefined,
+    workingDirectory,
+    homeDirectory: home,
+    systemDirectories,
+  });
+
+  expect(base).toBe(workingDirectory);
+});
+
+test("the place for files is among the pictures when the working directory is gone", async () => {
+  await using directory = await temporaryDirectory();
+  const workingDirectory = join(directory.path, "gone");
+
+  expect(
+    await chooseOutputRoot({
       configured: undefined,
       workingDirectory,
       homeDirectory: home,
-      systemDirectories,
-    });
-
-    expect(base).toBe(workingDirectory);
-  });
-
-  test("is among the pictures when the working directory is gone", async () => {
-    await using directory = await temporaryDirectory();
-    const workingDirectory = join(directory.path, "gone");
-
-    expect(
-      await chooseOutputRoot({
-        configured: undefined,
-        workingDirectory,
-        homeDirectory: home,
-        systemDirectories: [],
-      }),
-    ).toMatchObject({ base: pictures, defaultDirectory: pictures });
-    expect(await readdir(directory.path)).toEqual([]);
-  });
-
-  test.each([
-    ["a drive root", "C:\\"],
-    ["another drive root", "d:\\"],
-    ["the root of a share", "\\\\server\\share\\"],
-    ["the system directory in other case", "c:\\WINDOWS\\system32"],
-    ["a program's own directory", "C:\\Program Files\\Claude"],
-  ])("is among the pictures, on Windows, in %s", async (_kind, workingDirectory) => {
-    const chosen = await chooseOutputRoot(
-      {
-        configured: undefined,
-        workingDirectory,
-        homeDirectory: "C:\\Users\\Ada",
-        systemDirectories: ["C:\\Windows", "C:\\Program Files"],
-      },
-      nodePath.win32,
-    );
-
-    expect(chosen.base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
-  });
+      systemDirectories: [],
+    }),
+  ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+  expect(await readdir(directory.path)).toEqual([]);
 });
 
-describe("the directories that Windows keeps for itself", () => {
-  const known = ["C:\\WINDOWS", "C:\\Program Files", "C:\\Program Files (x86)"];
-
-  test.each([
-    ["what clients pass on", { SystemRoot: "C:\\WINDOWS", ProgramFiles: "C:\\Program Files" }, known],
-    ["what a 32-bit process has", { SystemRoot: "C:\\WINDOWS", ProgramFiles: "C:\\Program Files (x86)" }, known],
-    ["nothing but the system", { SystemRoot: "D:\\Windows" }, ["D:\\Windows"]],
-    ["other drives", { ProgramFiles: "E:\\Programs" }, ["E:\\Programs", "E:\\Programs (x86)"]],
-    ["another system", { PATH: "/bin" }, []],
-  ])("are known from %s", (_case, environment, directories) => {
-    expect(windowsSystemDirectories(environment)).toEqual(directories);
-  });
-
-  test.each(["c:\\windows", "C:\\Program Files (x86)\\Claude", "C:\\PROGRAM FILES\\Claude\\app"])(
-    "hold %s, where no images go",
-    async (workingDirectory) => {
-      const sources = { configured: undefined, workingDirectory, homeDirectory: "C:\\Users\\Ada" };
-
-      const { base } = await chooseOutputRoot({ ...sources, systemDirectories: known }, nodePath.win32);
-
-      expect(base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
+test.each([
+  ["a drive root", "C:\\"],
+  ["another drive root", "d:\\"],
+  ["the root of a share", "\\\\server\\share\\"],
+  ["the system directory in other case", "c:\\WINDOWS\\system32"],
+  ["a program's own directory", "C:\\Program Files\\Claude"],
+])("the place for files is among the pictures, on Windows, in %s", async (_kind, workingDirectory) => {
+  const chosen = await chooseOutputRoot(
+    {
+      configured: undefined,
+      workingDirectory,
+      homeDirectory: "C:\\Users\\Ada",
+      systemDirectories: ["C:\\Windows", "C:\\Program Files"],
     },
+    nodePath.win32,
   );
+
+  expect(chosen.base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
 });
+
+const known = ["C:\\WINDOWS", "C:\\Program Files", "C:\\Program Files (x86)"];
+
+test.each([
+  ["what clients pass on", { SystemRoot: "C:\\WINDOWS", ProgramFiles: "C:\\Program Files" }, known],
+  ["what a 32-bit process has", { SystemRoot: "C:\\WINDOWS", ProgramFiles: "C:\\Program Files (x86)" }, known],
+  ["nothing but the system", { SystemRoot: "D:\\Windows" }, ["D:\\Windows"]],
+  ["other drives", { ProgramFiles: "E:\\Programs" }, ["E:\\Programs", "E:\\Programs (x86)"]],
+  ["another system", { PATH: "/bin" }, []],
+])("the directories that Windows keeps for itself are known from %s", (_case, environment, directories) => {
+  expect(windowsSystemDirectories(environment)).toEqual(directories);
+});
+
+test.each(["c:\\windows", "C:\\Program Files (x86)\\Claude", "C:\\PROGRAM FILES\\Claude\\app"])(
+  "the directories that Windows keeps for itself hold %s, where no images go",
+  async (workingDirectory) => {
+    const sources = { configured: undefined, workingDirectory, homeDirectory: "C:\\Users\\Ada" };
+
+    const { base } = await chooseOutputRoot({ ...sources, systemDirectories: known }, nodePath.win32);
+
+    expect(base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
+  },
+);

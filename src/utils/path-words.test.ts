@@ -1,51 +1,42 @@
 import { posix, win32 } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { mistakeInKey, mistakeInPath } from "./path-words.ts";
 
-describe("the words of a path", () => {
-  test.each(["images", "/home/me/images", "~/images", "a$b", "100%", "it's", "/home/a\\ b", "your-brand/hero"])(
-    "%s can be meant on Linux and macOS",
-    (text) => {
-      expect(mistakeInPath(text, posix)).toBeUndefined();
-    },
-  );
+test.each(["images", "/home/me/images", "~/images", "a$b", "100%", "it's", "/home/a\\ b", "your-brand/hero"])(
+  "the words of a path: %s can be meant on Linux and macOS",
+  (text) => {
+    expect(mistakeInPath(text, posix)).toBeUndefined();
+  },
+);
 
-  test.each(["C:\\Users\\me", "images\\hero", "D:/x", "\\\\nas\\share", "/Users/me", "\\images"])(
-    "%s can be meant on Windows",
-    (text) => {
-      expect(mistakeInPath(text, win32)).toBeUndefined();
-    },
-  );
+test.each(["C:\\Users\\me", "images\\hero", "D:/x", "\\\\nas\\share", "/Users/me", "\\images"])(
+  "the words of a path: %s can be meant on Windows",
+  (text) => {
+    expect(mistakeInPath(text, win32)).toBeUndefined();
+  },
+);
 
-  test.each([
-    ["C:\\Users\\me", posix, "is a Windows path"],
-    ["\\\\nas\\share", posix, "is a Windows path"],
-    ["/home/me/x", win32, "is a path of another system"],
-    ["/mnt/c/x", win32, "is a path of another system"],
-    ["/c/Users", win32, "is a path of another system"],
-    ["${userHome}", posix, "placeholder"],
-    ["%USERPROFILE%\\x", win32, "placeholder"],
-    ["“x”", posix, "quotation marks"],
-  ])("%s is a mistake", (text, path, words) => {
-    expect(mistakeInPath(text, path)).toContain(words);
-  });
+test.each([
+  ["C:\\Users\\me", posix, "is a Windows path"],
+  ["\\\\nas\\share", posix, "is a Windows path"],
+  ["/home/me/x", win32, "is a path of another system"],
+  ["/mnt/c/x", win32, "is a path of another system"],
+  ["/c/Users", win32, "is a path of another system"],
+  ["${userHome}", posix, "placeholder"],
+  ["%USERPROFILE%\\x", win32, "placeholder"],
+  ["“x”", posix, "quotation marks"],
+])("the words of a path: %s is a mistake", (text, path, words) => {
+  expect(mistakeInPath(text, path)).toContain(words);
 });
 
-describe("the words of a key", () => {
-  test.each([
-    "$MINIMAX_API_KEY",
-    "%MINIMAX_API_KEY%",
-    "<your-key>",
-    "your-key",
-    "sk-your-key",
-    "YOUR_API_KEY",
-    '"sk-a"',
-  ])("%s cannot be a key, and the words do not repeat it", (key) => {
+test.each(["$MINIMAX_API_KEY", "%MINIMAX_API_KEY%", "<your-key>", "your-key", "sk-your-key", "YOUR_API_KEY", '"sk-a"'])(
+  "the words of a key: %s cannot be a key, and the words do not repeat it",
+  (key) => {
     expect(mistakeInKey(key)).toMatch(/placeholder|quotation marks/);
     expect(mistakeInKey(key)).not.toContain(key);
-  });
+  },
+);
 
-  test.each(["sk-api-0123", "eyJhbGciOi.x.y_z-1", "a$b"])("%s can be a key", (key) => {
-    expect(mistakeInKey(key)).toBeUndefined();
-  });
+test.each(["sk-api-0123", "eyJhbGciOi.x.y_z-1", "a$b"])("the words of a key: %s can be a key", (key) => {
+  expect(mistakeInKey(key)).toBeUndefined();
 });

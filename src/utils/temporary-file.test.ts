@@ -1,6 +1,6 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { removeFile, temporaryPath } from "./temporary-file.ts";
 
@@ -11,30 +11,28 @@ test("a temporary path has a name of its own that is as long as asked for", () =
   expect(new Set(names.map((name) => name.slice(0, 41))).size).toBe(4);
 });
 
-describe("removing a file", () => {
-  test("takes it away, and nothing beside it", async () => {
-    await using directory = await temporaryDirectory();
-    await writeFile(join(directory.path, "mine.tmp"), "mine");
-    await writeFile(join(directory.path, "yours.tmp"), "yours");
+test("removing a file takes it away, and nothing beside it", async () => {
+  await using directory = await temporaryDirectory();
+  await writeFile(join(directory.path, "mine.tmp"), "mine");
+  await writeFile(join(directory.path, "yours.tmp"), "yours");
 
-    await removeFile(join(directory.path, "mine.tmp"));
+  await removeFile(join(directory.path, "mine.tmp"));
 
-    expect(await readdir(directory.path)).toEqual(["yours.tmp"]);
-  });
+  expect(await readdir(directory.path)).toEqual(["yours.tmp"]);
+});
 
-  test("that is not there is no trouble", async () => {
-    await using directory = await temporaryDirectory();
+test("removing a file that is not there is no trouble", async () => {
+  await using directory = await temporaryDirectory();
 
-    await expect(removeFile(join(directory.path, "gone.tmp"))).resolves.toBeUndefined();
-  });
+  await expect(removeFile(join(directory.path, "gone.tmp"))).resolves.toBeUndefined();
+});
 
-  test("never takes a directory with all its files, and says so", async () => {
-    await using directory = await temporaryDirectory();
-    await mkdir(join(directory.path, "cats"));
-    await writeFile(join(directory.path, "cats", "one.jpeg"), "one");
+test("removing a file never takes a directory with all its files, and says so", async () => {
+  await using directory = await temporaryDirectory();
+  await mkdir(join(directory.path, "cats"));
+  await writeFile(join(directory.path, "cats", "one.jpeg"), "one");
 
-    await expect(removeFile(join(directory.path, "cats"))).rejects.toHaveProperty("code", "ERR_FS_EISDIR");
+  await expect(removeFile(join(directory.path, "cats"))).rejects.toHaveProperty("code", "ERR_FS_EISDIR");
 
-    expect(await readdir(join(directory.path, "cats"))).toEqual(["one.jpeg"]);
-  });
+  expect(await readdir(join(directory.path, "cats"))).toEqual(["one.jpeg"]);
 });

@@ -4,7 +4,7 @@ import process from "node:process";
 import { unpackExtension } from "@anthropic-ai/mcpb";
 import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import sharp from "sharp";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import manifest from "../../package.json";
 import { toolOutputSchema } from "../../src/schemas.ts";
@@ -23,98 +23,96 @@ const bundleSchema = z.object({
   user_config: z.record(z.string(), z.looseObject({ type: z.string() })),
 });
 
-describe("the bundle for Claude Desktop", () => {
-  let directory: TemporaryDirectory;
-  let bundle: z.infer<typeof bundleSchema>;
+let directory: TemporaryDirectory;
+let bundle: z.infer<typeof bundleSchema>;
 
-  beforeAll(async () => {
-    directory = await temporaryDirectory();
-    await unpackExtension({ mcpbPath: resolve(BUNDLE), outputDir: directory.path, silent: true });
-    bundle = bundleSchema.parse(JSON.parse(await readFile(join(directory.path, "manifest.json"), "utf8")));
-    return () => directory[Symbol.asyncDispose]();
+beforeAll(async () => {
+  directory = await temporaryDirectory();
+  await unpackExtension({ mcpbPath: resolve(BUNDLE), outputDir: directory.path, silent: true });
+  bundle = bundleSchema.parse(JSON.parse(await readFile(join(directory.path, "manifest.json"), "utf8")));
+  return () => directory[Symbol.asyncDispose]();
+});
+
+/** Fills the manifest's placeholders as Claude Desktop does: one without a setting stays as it stands. */
+const filled = (text: string, settings: Readonly<Record<string, string>>): string =>
+  text
+    .replace("${__dirname}", directory.path)
+    .replace(/\$\{user_config\.(\w+)\}/g, (placeholder, name: string) => settings[name] ?? placeholder);
+
+const start = (
+  api: { url: string },
+  settings: Readonly<Record<string, string>>,
+  capabilities: ClientCapabilities = {},
+) => {
+  const { args, env } = bundle.server.mcp_config;
+  const filledEnv = Object.entries(env).map(([name, value]) => [name, filled(value, settings)]);
+  return spawnServer({
+    api,
+    command: process.execPath,
+    capabilities,
+    entry: args.map((argument) => filled(argument, settings)),
+    env: { HOME: directory.path, ...z.record(z.string(), z.string()).parse(Object.fromEntries(filledEnv)) },
+  });
+};
+
+test("the bundle for Claude Desktop asks for the key as a secret, and for the directory as a directory", () => {
+  expect(bundle.user_config).toMatchObject({
+    api_key: { type: "string", sensitive: true, required: true },
+    output_directory: { type: "directory" },
+  });
+  expect(bundle.version).toBe(manifest.version);
+});
+
+test("the bundle for Claude Desktop names the tool that the server has", async () => {
+  await using api = await startStandIn();
+  await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url });
+
+  const { tools } = await server.client.listTools();
+
+  expect(bundle.tools.map(({ name }) => name)).toEqual(tools.map(({ name }) => name));
+});
+
+test("the bundle for Claude Desktop carries the view for a client that shows it", async () => {
+  await using api = await startStandIn();
+  await using server = await start(
+    api,
+    { api_key: STAND_IN_KEY, api_host: api.url },
+    { extensions: { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } } },
+  );
+
+  const { resources } = await server.client.listResources();
+  const { contents } = await server.client.readResource({ uri: resources[0]?.uri ?? "" });
+
+  expect(JSON.stringify(contents)).toContain("<!doctype html>");
+});
+
+test("the bundle for Claude Desktop starts as its manifest says, and generates into the chosen directory", async () => {
+  await using api = await startStandIn();
+  await using chosen = await temporaryDirectory();
+  await using server = await start(api, {
+    api_key: STAND_IN_KEY,
+    api_host: api.url,
+    output_directory: chosen.path,
   });
 
-  /** Fills the manifest's placeholders as Claude Desktop does: one without a setting stays as it stands. */
-  const filled = (text: string, settings: Readonly<Record<string, string>>): string =>
-    text
-      .replace("${__dirname}", directory.path)
-      .replace(/\$\{user_config\.(\w+)\}/g, (placeholder, name: string) => settings[name] ?? placeholder);
+  const result = await server.generate({ prompt: "a cat" });
 
-  const start = (
-    api: { url: string },
-    settings: Readonly<Record<string, string>>,
-    capabilities: ClientCapabilities = {},
-  ) => {
-    const { args, env } = bundle.server.mcp_config;
-    const filledEnv = Object.entries(env).map(([name, value]) => [name, filled(value, settings)]);
-    return spawnServer({
-      api,
-      command: process.execPath,
-      capabilities,
-      entry: args.map((argument) => filled(argument, settings)),
-      env: { HOME: directory.path, ...z.record(z.string(), z.string()).parse(Object.fromEntries(filledEnv)) },
-    });
-  };
+  const { file_paths } = toolOutputSchema.parse(result.structuredContent);
+  expect(file_paths).toHaveLength(1);
+  expect(file_paths[0]).toContain(chosen.path);
+  expect(await sharp(file_paths[0]).metadata()).toMatchObject({ format: "jpeg", width: 1024, height: 1024 });
+});
 
-  test("asks for the key as a secret, and for the directory as a directory", () => {
-    expect(bundle.user_config).toMatchObject({
-      api_key: { type: "string", sensitive: true, required: true },
-      output_directory: { type: "directory" },
-    });
-    expect(bundle.version).toBe(manifest.version);
-  });
+test.each([
+  ["left as a placeholder", {}],
+  ["passed on empty", { output_directory: "" }],
+])("the bundle for Claude Desktop generates without a chosen directory: %s", async (_case, settings) => {
+  await using api = await startStandIn();
+  await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url, ...settings });
 
-  test("names the tool that the server has", async () => {
-    await using api = await startStandIn();
-    await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url });
+  const result = await server.generate({ prompt: "a cat" });
 
-    const { tools } = await server.client.listTools();
-
-    expect(bundle.tools.map(({ name }) => name)).toEqual(tools.map(({ name }) => name));
-  });
-
-  test("carries the view for a client that shows it", async () => {
-    await using api = await startStandIn();
-    await using server = await start(
-      api,
-      { api_key: STAND_IN_KEY, api_host: api.url },
-      { extensions: { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } } },
-    );
-
-    const { resources } = await server.client.listResources();
-    const { contents } = await server.client.readResource({ uri: resources[0]?.uri ?? "" });
-
-    expect(JSON.stringify(contents)).toContain("<!doctype html>");
-  });
-
-  test("starts as its manifest says, and generates into the chosen directory", async () => {
-    await using api = await startStandIn();
-    await using chosen = await temporaryDirectory();
-    await using server = await start(api, {
-      api_key: STAND_IN_KEY,
-      api_host: api.url,
-      output_directory: chosen.path,
-    });
-
-    const result = await server.generate({ prompt: "a cat" });
-
-    const { file_paths } = toolOutputSchema.parse(result.structuredContent);
-    expect(file_paths).toHaveLength(1);
-    expect(file_paths[0]).toContain(chosen.path);
-    expect(await sharp(file_paths[0]).metadata()).toMatchObject({ format: "jpeg", width: 1024, height: 1024 });
-  });
-
-  test.each([
-    ["left as a placeholder", {}],
-    ["passed on empty", { output_directory: "" }],
-  ])("generates without a chosen directory: %s", async (_case, settings) => {
-    await using api = await startStandIn();
-    await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url, ...settings });
-
-    const result = await server.generate({ prompt: "a cat" });
-
-    const { file_paths } = toolOutputSchema.parse(result.structuredContent);
-    expect(file_paths[0]).toContain(join(server.outputDir, "output"));
-    expect(file_paths[0]).not.toContain("user_config");
-  });
+  const { file_paths } = toolOutputSchema.parse(result.structuredContent);
+  expect(file_paths[0]).toContain(join(server.outputDir, "output"));
+  expect(file_paths[0]).not.toContain("user_config");
 });

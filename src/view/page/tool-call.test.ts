@@ -1,74 +1,73 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { fileName, fileSize } from "./caption.ts";
 import { imageUrl, readToolInput, readToolResult } from "./tool-call.ts";
 
 const IMAGE = { path: "/images/cat.jpeg", width: 1280, height: 720, bytes: 312_000, mime_type: "image/jpeg" };
 
-describe("the parameters of a call", () => {
-  test.each([
-    [{}, { prompt: "", count: 1, aspectRatio: 1 }],
-    [{ arguments: null }, { prompt: "", count: 1, aspectRatio: 1 }],
-    [
-      { arguments: { prompt: " a cat ", n: 4, aspect_ratio: "16:9" } },
-      { prompt: "a cat", count: 4, aspectRatio: 16 / 9 },
-    ],
-    [{ arguments: { n: 1000, aspect_ratio: "1:0" } }, { prompt: "", count: 9, aspectRatio: 1 }],
-    [{ arguments: { n: "4", aspect_ratio: ["16:9"], width: null } }, { prompt: "", count: 1, aspectRatio: 1 }],
-    [{ arguments: { aspect_ratio: "1:1", width: 1024, height: 512 } }, { prompt: "", count: 1, aspectRatio: 2 }],
-  ])("are read with the tool's defaults where they are missing or unusable: %j", (params, expected) => {
+test.each([
+  [{}, { prompt: "", count: 1, aspectRatio: 1 }],
+  [{ arguments: null }, { prompt: "", count: 1, aspectRatio: 1 }],
+  [
+    { arguments: { prompt: " a cat ", n: 4, aspect_ratio: "16:9" } },
+    { prompt: "a cat", count: 4, aspectRatio: 16 / 9 },
+  ],
+  [{ arguments: { n: 1000, aspect_ratio: "1:0" } }, { prompt: "", count: 9, aspectRatio: 1 }],
+  [{ arguments: { n: "4", aspect_ratio: ["16:9"], width: null } }, { prompt: "", count: 1, aspectRatio: 1 }],
+  [{ arguments: { aspect_ratio: "1:1", width: 1024, height: 512 } }, { prompt: "", count: 1, aspectRatio: 2 }],
+])(
+  "the parameters of a call are read with the tool's defaults where they are missing or unusable: %j",
+  (params, expected) => {
     expect(readToolInput(params)).toEqual(expected);
+  },
+);
+
+test("a tool result that describes images is read with what it carries, in order", () => {
+  const result = readToolResult({
+    content: [
+      { type: "text", text: "Saved 2 of 2 images." },
+      { type: "image", data: "AAAA", mimeType: "image/jpeg" },
+    ],
+    structuredContent: { images: [IMAGE, { ...IMAGE, path: "/images/dog.jpeg" }], warnings: ["slow", 7] },
+  });
+
+  expect(result).toEqual({
+    kind: "images",
+    images: [
+      { path: "/images/cat.jpeg", width: 1280, height: 720, bytes: 312_000, carried: "data:image/jpeg;base64,AAAA" },
+      { path: "/images/dog.jpeg", width: 1280, height: 720, bytes: 312_000, carried: undefined },
+    ],
+    failures: [],
+    warnings: ["slow"],
   });
 });
 
-describe("a tool result", () => {
-  test("that describes images is read with what it carries, in order", () => {
-    const result = readToolResult({
-      content: [
-        { type: "text", text: "Saved 2 of 2 images." },
-        { type: "image", data: "AAAA", mimeType: "image/jpeg" },
-      ],
-      structuredContent: { images: [IMAGE, { ...IMAGE, path: "/images/dog.jpeg" }], warnings: ["slow", 7] },
-    });
-
-    expect(result).toEqual({
-      kind: "images",
-      images: [
-        { path: "/images/cat.jpeg", width: 1280, height: 720, bytes: 312_000, carried: "data:image/jpeg;base64,AAAA" },
-        { path: "/images/dog.jpeg", width: 1280, height: 720, bytes: 312_000, carried: undefined },
-      ],
-      failures: [],
-      warnings: ["slow"],
-    });
+test("a tool result names a failed image by its place, counted from 1", () => {
+  const result = readToolResult({
+    structuredContent: { images: [IMAGE], failures: [{ index: 2, error: "disk full" }, { error: "lost" }, null] },
   });
 
-  test("names a failed image by its place, counted from 1", () => {
-    const result = readToolResult({
-      structuredContent: { images: [IMAGE], failures: [{ index: 2, error: "disk full" }, { error: "lost" }, null] },
+  expect(result).toMatchObject({ failures: ["Image 3 was not saved: disk full", "lost"] });
+});
+
+test.each([undefined, null, 7, {}, { images: "none" }, { images: [null, { path: 1 }, { ...IMAGE, width: 0 }] }])(
+  "a tool result without a usable image is shown as its text: %j",
+  (structuredContent) => {
+    expect(readToolResult({ content: [{ type: "text", text: "Saved." }], structuredContent })).toEqual({
+      kind: "text",
+      text: "Saved.",
     });
+  },
+);
 
-    expect(result).toMatchObject({ failures: ["Image 3 was not saved: disk full", "lost"] });
-  });
+test("a tool result that is an error is its text", () => {
+  const content = [
+    { type: "text", text: "It failed." },
+    { type: "text", text: "Recovery: wait." },
+  ];
 
-  test.each([undefined, null, 7, {}, { images: "none" }, { images: [null, { path: 1 }, { ...IMAGE, width: 0 }] }])(
-    "without a usable image is shown as its text: %j",
-    (structuredContent) => {
-      expect(readToolResult({ content: [{ type: "text", text: "Saved." }], structuredContent })).toEqual({
-        kind: "text",
-        text: "Saved.",
-      });
-    },
-  );
-
-  test("that is an error is its text", () => {
-    const content = [
-      { type: "text", text: "It failed." },
-      { type: "text", text: "Recovery: wait." },
-    ];
-
-    expect(readToolResult({ content, isError: true, structuredContent: { images: [IMAGE] } })).toEqual({
-      kind: "error",
-      text: "It failed.\nRecovery: wait.",
-    });
+  expect(readToolResult({ content, isError: true, structuredContent: { images: [IMAGE] } })).toEqual({
+    kind: "error",
+    text: "It failed.\nRecovery: wait.",
   });
 });
 
