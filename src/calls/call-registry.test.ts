@@ -75,7 +75,7 @@ test("what is kept of calls that nobody received is handed over until the last m
   expect(begun()).toBe(3);
 });
 
-test("what is kept of calls that nobody received is a truncated text: of too many, the oldest is forgotten", async () => {
+test("what is kept of calls that nobody received is bounded: of too many, the oldest is forgotten", async () => {
   const { begun, ask, giveUp } = setup();
   for (let index = 0; index <= UNRECEIVED_MAX; index += 1) await giveUp(`call ${index}`);
   expect(begun()).toBe(UNRECEIVED_MAX + 1);
