@@ -11,7 +11,6 @@ import type { OutputRoot } from "../utils/output-root.ts";
 import { redactProxy } from "./proxy.ts";
 
 const TIME_LIMIT_MS = 10_000;
-const NEVER = new AbortController().signal;
 const SHOWN_CHARACTERS = 4;
 const KEY_LENGTH_TO_SHOW = 16;
 
@@ -116,7 +115,7 @@ async function otherRegion(
 
 function timeLimit(clock: Clock): AbortSignal {
   const timeUp = new AbortController();
-  clock.sleep(TIME_LIMIT_MS, NEVER).then(
+  clock.sleep(TIME_LIMIT_MS, new AbortController().signal).then(
     () => {
       timeUp.abort(new Error(`no answer within ${formatSeconds(TIME_LIMIT_MS)}`));
     },

@@ -17,7 +17,6 @@ export function manualClock(originMs = 0): ManualClock {
     const [next] = [...sleepers].toSorted((left, right) => left.untilMs - right.untilMs);
     if (next === undefined || next.untilMs > untilMs) return false;
     nowMs = Math.max(nowMs, next.untilMs);
-    sleepers.delete(next);
     next.wake();
     return true;
   };
@@ -26,13 +25,15 @@ export function manualClock(originMs = 0): ManualClock {
     unixMs: () => nowMs,
     async sleep(ms, signal) {
       signal.throwIfAborted();
-      await new Promise<void>((wake) => {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          sleepers.delete(sleeper);
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
         const sleeper = { untilMs: nowMs + ms, wake };
         sleepers.add(sleeper);
-        signal.addEventListener("abort", () => {
-          sleepers.delete(sleeper);
-          wake();
-        });
+        signal.addEventListener("abort", wake);
       });
       signal.throwIfAborted();
     },
