@@ -39,8 +39,8 @@ export function succeed({ withheld = 0 }: { withheld?: number } = {}): Behaviour
     deliveredImages.push(...generated);
     const images =
       responseFormat === "url"
-        ? { image_urls: generated.map((picture) => store.add(picture)) }
-        : { image_base64: generated.map((picture) => picture.toString("base64")) };
+        ? { image_urls: generated.map((image) => store.add(image)) }
+        : { image_base64: generated.map((image) => image.toString("base64")) };
     sendJson(response, successBody(generated.length === 0 ? {} : images, generated.length, n - generated.length));
   };
 }

@@ -6,7 +6,7 @@ import type { RecordedRequest } from "./recorded-request.ts";
 const FOLDER = "/image_inference_output%2Ftalkie%2Fprod%2Fimg%2F";
 const LINK_LIFE_SECONDS = 24 * 60 * 60;
 
-/** What the store does with one GET of a image it has. */
+/** What the store does with one GET of an image it has. */
 export type LinkBehaviour = (exchange: {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -36,7 +36,7 @@ export class ObjectStore {
     return path?.startsWith(FOLDER) ?? false;
   }
 
-  /** Stores a image and returns its link. */
+  /** Stores an image and returns its link. */
   add(image: Buffer): string {
     const name = randomUUID();
     const expires = Math.floor(Date.now() / 1000) + LINK_LIFE_SECONDS;

@@ -25,7 +25,7 @@ export interface StandInOptions {
   readonly linkOtherwise?: LinkBehaviour;
   /** What it does with the first requests for links. */
   readonly linkScript?: readonly LinkBehaviour[];
-  /** how long it generates, in milliseconds. */
+  /** How long it generates, in milliseconds. */
   readonly generationMs?: number;
   /** Requests it takes in any minute before it answers 1002. */
   readonly requestsPerMinute?: number;

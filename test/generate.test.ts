@@ -8,6 +8,7 @@ import { toolOutputSchema } from "../src/schemas.ts";
 import { succeed } from "../stand-in/behaviours.ts";
 import { renderImage } from "../stand-in/image.ts";
 import { STAND_IN_KEY } from "../stand-in/server.ts";
+import { DEFAULT_REQUEST } from "./support/default-request.ts";
 import { spawnServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 
@@ -116,14 +117,7 @@ test("the request to MiniMax carries the key, the documented defaults and nothin
     authorization: `Bearer ${STAND_IN_KEY}`,
     "content-type": "application/json",
   });
-  expect(api.requests[0]?.body).toStrictEqual({
-    model: "image-01",
-    prompt: "a cat",
-    aspect_ratio: "1:1",
-    response_format: "base64",
-    n: 1,
-    prompt_optimizer: false,
-  });
+  expect(api.requests[0]?.body).toStrictEqual(DEFAULT_REQUEST);
 });
 
 test("the request to MiniMax carries every parameter that was given", async () => {

@@ -446,7 +446,7 @@ test("a call that its client gave up on is handed over with its images inline wh
 
   expect(warningsOf(second)).toEqual([fromEarlier]);
   const inline = second.content.flatMap((part) => (part.type === "image" ? [part.data] : []));
-  expect(inline).toEqual(api.deliveredImages.map((picture) => picture.toString("base64")));
+  expect(inline).toEqual(api.deliveredImages.map((image) => image.toString("base64")));
   expect(api.requests).toHaveLength(1);
 });
 

@@ -6,6 +6,7 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
 import { startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
+import { DEFAULT_REQUEST } from "./support/default-request.ts";
 import { spawnServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 import { ALL_SWAPS, whileSwapping } from "./support/swap-race.ts";
@@ -24,12 +25,7 @@ const character = (image_file: string): { type: "character"; image_file: string 
 });
 
 const requestWith = (...imageFiles: readonly string[]): unknown => ({
-  model: "image-01",
-  prompt: "a cat",
-  aspect_ratio: "1:1",
-  response_format: "base64",
-  n: 1,
-  prompt_optimizer: false,
+  ...DEFAULT_REQUEST,
   subject_reference: imageFiles.map(character),
 });
 

@@ -67,7 +67,7 @@ export function clients(): string {
       "The standard configuration, in `~/.gemini/settings.json`, `~/.qwen/settings.json`, `~/.copilot/mcp-config.json`, or Windsurf's `mcp_config.json`.",
     ]),
     section("Cline", [
-      'The standard configuration, in `cline_mcp_settings.json`, with `"timeout": 300` behind the `env` block. It counts in seconds and covers the start as well as a call: without it Cline gives a server 1.5 seconds to start, and a call 60.',
+      'The standard configuration, in `cline_mcp_settings.json`, with `"timeout": 300` after the `env` block. It counts in seconds and covers the start as well as a call: without it Cline gives a server 1.5 seconds to start, and a call 60.',
     ]),
     section("Zed", [
       'The standard configuration, in `settings.json`, with `"context_servers"` in place of `"mcpServers"`.',

@@ -5,7 +5,7 @@ const WHITE_SPACE_BYTES: ReadonlySet<number> = new Set(Buffer.from(WHITE_SPACE.j
 const CHUNK_BYTES = 512 * 1024;
 
 /**
- * Decodes one base64 text that arrives in pieces, so that text and bytes of a image never stand in memory together.
+ * Decodes one base64 text that arrives in pieces, so that text and bytes of an image never stand in memory together.
  */
 export class Base64Decoder {
   readonly #chunks: Uint8Array[] = [];

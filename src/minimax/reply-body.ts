@@ -15,7 +15,7 @@ const WHOLE_CHARACTERS = /^(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*/;
 export interface ReplyLimits {
   /** Largest decoded image. */
   readonly imageBytes: number;
-  /** Everything that is not a image. */
+  /** Everything that is not an image. */
   readonly jsonBytes: number;
   /** The whole body as it arrives. */
   readonly bodyBytes: number;
@@ -42,7 +42,7 @@ export class UnreadableBodyError extends Error {
 
 /**
  * Reads one JSON body of which base64 images are nearly all. A string beyond 4 kB is decoded piece by piece as it
- * streams past and replaced by a token, so that at no time a image is held as text as well as bytes.
+ * streams past and replaced by a token, so that at no time an image is held as text as well as bytes.
  *
  * Only string boundaries are understood; `JSON.parse` judges the rest. Bytes are kept as latin1 until the end, so no
  * character is cut.

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
+import { DEFAULT_REQUEST } from "../../test/support/default-request.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { type GenerationRequest, toolInputSchema } from "../schemas.ts";
@@ -16,14 +17,7 @@ function requestFor(input: Readonly<Record<string, unknown>>, places = NOWHERE):
 }
 
 test("the request spells out every default", async () => {
-  expect(await requestFor({})).toStrictEqual({
-    model: "image-01",
-    prompt: "a cat",
-    aspect_ratio: "1:1",
-    response_format: "base64",
-    n: 1,
-    prompt_optimizer: false,
-  });
+  expect(await requestFor({})).toStrictEqual(DEFAULT_REQUEST);
 });
 
 test("the request holds everything that was given", async () => {

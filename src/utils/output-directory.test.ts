@@ -5,6 +5,7 @@ import nodePath, { join } from "node:path";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { evaluating } from "../../test/support/evaluating.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { waitFor } from "../../test/support/wait-for.ts";
 import { type WindowsDisk, windowsDisk } from "../../test/support/windows-disk.ts";
@@ -390,11 +391,8 @@ test.runIf(process.platform === "linux")(
     const script = `import { resolveOutputDirectory } from ${module};
         resolveOutputDirectory(undefined, ${root}, "/proc").catch((error) => console.log(error.name));`;
 
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ["--import", "tsx", "--input-type=module", "--eval", script],
-      { timeout: 40_000, killSignal: "SIGKILL" },
-    );
+    const [node = "", ...options] = evaluating(script);
+    const { stdout } = await promisify(execFile)(node, options, { timeout: 40_000, killSignal: "SIGKILL" });
 
     expect(stdout.trim()).toBe("OutputDirectoryError");
   },
@@ -640,16 +638,7 @@ test.runIf(process.platform === "linux")(
     const script = `import { canBeWritten } from ${module};
         console.log(await canBeWritten(${JSON.stringify(directory.path)}));`;
 
-    const { stdout } = await promisify(execFile)("sh", [
-      "-c",
-      'ulimit -f 0 && exec "$0" "$@"',
-      process.execPath,
-      "--import",
-      "tsx",
-      "--input-type=module",
-      "--eval",
-      script,
-    ]);
+    const { stdout } = await promisify(execFile)("sh", ["-c", 'ulimit -f 0 && exec "$0" "$@"', ...evaluating(script)]);
 
     expect(stdout.trim()).toBe("false");
     expect(await readdir(directory.path)).toEqual([]);

@@ -2,10 +2,14 @@ import { mkdir, readdir } from "node:fs/promises";
 import nodePath, { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { chooseOutputRoot, windowsSystemDirectories } from "./output-root.ts";
+import { chooseOutputRoot, type OutputRoot, windowsSystemDirectories } from "./output-root.ts";
 
 const home = join(nodePath.parse(process.cwd()).root, "home", "ada");
 const pictures = join(home, "Pictures", "minimax-image-mcp");
+
+function startedIn(workingDirectory: string, systemDirectories: readonly string[] = []): Promise<OutputRoot> {
+  return chooseOutputRoot({ configured: undefined, workingDirectory, homeDirectory: home, systemDirectories });
+}
 
 test("the place for files is the configured directory, wherever the server was started, and it is not created", async () => {
   await using directory = await temporaryDirectory();
@@ -22,12 +26,7 @@ test("the place for files is the configured directory, wherever the server was s
 test("the place for files is output in the working directory, which is the base, and nothing is created", async () => {
   await using directory = await temporaryDirectory();
 
-  const chosen = await chooseOutputRoot({
-    configured: undefined,
-    workingDirectory: directory.path,
-    homeDirectory: home,
-    systemDirectories: [join(directory.path, "Windows")],
-  });
+  const chosen = await startedIn(directory.path, [join(directory.path, "Windows")]);
 
   expect(chosen).toEqual({ base: directory.path, defaultDirectory: join(directory.path, "output") });
   expect(await readdir(directory.path)).toEqual([]);
@@ -36,14 +35,7 @@ test("the place for files is output in the working directory, which is the base,
 test("the place for files is among the pictures when the server was started in the root of the filesystem", async () => {
   const workingDirectory = nodePath.parse(process.cwd()).root;
 
-  expect(
-    await chooseOutputRoot({
-      configured: undefined,
-      workingDirectory,
-      homeDirectory: home,
-      systemDirectories: [],
-    }),
-  ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+  expect(await startedIn(workingDirectory)).toMatchObject({ base: pictures, defaultDirectory: pictures });
 });
 
 test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")])(
@@ -54,21 +46,17 @@ test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")]
     await mkdir(workingDirectory, { recursive: true });
     const systemDirectories = [join(directory.path, "Windows")];
 
-    expect(
-      await chooseOutputRoot({ configured: undefined, workingDirectory, homeDirectory: home, systemDirectories }),
-    ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+    expect(await startedIn(workingDirectory, systemDirectories)).toMatchObject({
+      base: pictures,
+      defaultDirectory: pictures,
+    });
   },
 );
 
 test("the place for files comes with a sentence for the person when nobody chose it", async () => {
   const workingDirectory = nodePath.parse(process.cwd()).root;
 
-  const { fallbackNotice } = await chooseOutputRoot({
-    configured: undefined,
-    workingDirectory,
-    homeDirectory: home,
-    systemDirectories: [],
-  });
+  const { fallbackNotice } = await startedIn(workingDirectory);
 
   expect(fallbackNotice).toBe(
     `The server was started in ${workingDirectory}, which is not writable or not meant for user files, so files go to ${pictures}. Set MINIMAX_OUTPUT_DIR to choose another place.`,
@@ -81,12 +69,7 @@ test("the place for files is not moved because the working directory's name begi
   await mkdir(workingDirectory);
   const systemDirectories = [join(directory.path, "Windows")];
 
-  const { base } = await chooseOutputRoot({
-    configured: undefined,
-    workingDirectory,
-    homeDirectory: home,
-    systemDirectories,
-  });
+  const { base } = await startedIn(workingDirectory, systemDirectories);
 
   expect(base).toBe(workingDirectory);
 });
@@ -95,14 +78,7 @@ test("the place for files is among the pictures when the working directory is go
   await using directory = await temporaryDirectory();
   const workingDirectory = join(directory.path, "gone");
 
-  expect(
-    await chooseOutputRoot({
-      configured: undefined,
-      workingDirectory,
-      homeDirectory: home,
-      systemDirectories: [],
-    }),
-  ).toMatchObject({ base: pictures, defaultDirectory: pictures });
+  expect(await startedIn(workingDirectory)).toMatchObject({ base: pictures, defaultDirectory: pictures });
   expect(await readdir(directory.path)).toEqual([]);
 });
 

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import sharp, { type Sharp } from "sharp";
 import { expect, test } from "vitest";
+import { evaluating } from "../../test/support/evaluating.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { ImageError } from "../errors.ts";
 import { saveImage } from "./save-image.ts";
@@ -547,12 +548,7 @@ test.runIf(canMount).each([
     'mount -t tmpfs -o "$0" tmpfs "$1" && shift && exec "$@"',
     mountOption,
     directory.path,
-    process.execPath,
-    "--import",
-    "tsx",
-    "--input-type=module",
-    "--eval",
-    script,
+    ...evaluating(script),
   ]);
 
   expect(stdout.trim()).toBe(`ImageError The image could not be written to ${directory.path} (${reason}). []`);
