@@ -112,13 +112,13 @@ test("--check shows nothing of a short key", async () => {
   await using directory = await temporaryDirectory();
 
   const { code, stdout, stderr } = await runIn(directory.path, ["--check"], {
-    MINIMAX_API_KEY: "xyz-98765",
+    MINIMAX_API_KEY: "^!^!^!^!",
     MINIMAX_API_HOST: api.url,
   });
 
   expect(code).toBe(1);
   expect(stdout).toContain("API key            set (too short to show partially) refused by the host");
-  expect(stdout + stderr).not.toMatch(/xyz|765/);
+  expect(stdout + stderr).not.toMatch(/[!^]/);
 });
 
 test("--check says that a host where nothing listens cannot be reached, and ends with 1", async () => {
