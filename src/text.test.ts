@@ -68,7 +68,7 @@ test("a truncated text: the limit counts code points, so no emoji is cut in half
   expect(truncate("😀😀😀", 2)).toBe("😀😀…");
 });
 
-test("a truncated text without a limit of its own 300 characters stay", () => {
+test("a truncated text without a limit of its own: 300 characters stay", () => {
   expect(truncate("x".repeat(10_000))).toBe(`${"x".repeat(300)}…`);
 });
 
@@ -80,7 +80,7 @@ test.each([
   expect(truncate(text, limit)).not.toMatch(LONE_SURROGATE);
 });
 
-test("a truncated text whatever the text: one line, within the limit, no control characters, nothing cut in half", () => {
+test("a truncated text, whatever the text: one line, within the limit, no control characters, nothing cut in half", () => {
   const text = fc.string({ unit: fc.constantFrom(" ", "\n", "\0", "\u200b", "a", "é", "漢", "😀"), maxLength: 60 });
   fc.assert(
     fc.property(text, fc.integer({ min: 1, max: 12 }), (outside, limit) => {

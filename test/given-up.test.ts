@@ -262,10 +262,11 @@ test("a call that its client gave up on is stopped while it is connecting, and t
 
   first.giveUp();
   await expect(first.result).rejects.toThrow("timed out");
-  await waitFor("the closed connection", () => open === 0);
-
   const second = begin(server);
-  await waitFor("a connection of its own", () => connections === 2);
+  await waitFor("progress", () => second.messages.length > 0);
+
+  expect(second.messages[0]).toBe("checking the request");
+  await waitFor("one connection, of the second call", () => connections === 2 && open === 1);
   second.cancel();
   expect(await readdir(server.outputDir)).toEqual([]);
 });

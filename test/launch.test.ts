@@ -32,7 +32,7 @@ test.each([`${MINIMUM}.0`, "20.100.0", "21.0.0", "100.1.2"])(
   },
 );
 
-test("the launcher: the file that clients start can be read: a few short lines that name the version check and the program", async () => {
+test("the file that clients start can be read: a few short lines that name the version check and the program", async () => {
   const lines = (await readFile("dist/index.js", "utf8")).trim().split("\n");
 
   expect(lines[0]).toBe("#!/usr/bin/env node");

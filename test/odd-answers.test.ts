@@ -101,7 +101,7 @@ test.each<readonly [string, Behaviour]>([
   },
 );
 
-test("at most nine images are taken from an answer of 1001 the first nine are saved and the rest is named", async () => {
+test("at most nine images are taken from an answer: of 1001 the first nine are saved and the rest is named", async () => {
   const { api, server } = shared.begin({ script: [deliver(Array<Buffer>(1001).fill(JPEG))] });
 
   const result = await server.generate({ prompt: "a cat", n: 9 });
@@ -199,7 +199,7 @@ test("an image that ends too early is downloaded again", async () => {
   expect(api.requests).toHaveLength(1);
 });
 
-test("an image that ends too early however often it is downloaded is kept, with a warning", async () => {
+test("an image that ends too early, however often it is downloaded, is kept, with a warning", async () => {
   const whole = await photo();
   const { api, server } = shared.begin({
     linkOtherwise: linkEndsEarly(6000),
@@ -215,7 +215,7 @@ test("an image that ends too early however often it is downloaded is kept, with 
 });
 
 test.each(["jpeg", "png", "webp"] as const)(
-  "an image that ends too early as half a %s in base64 is kept, with a warning",
+  "an image that ends too early, as half a %s in base64 is kept, with a warning",
   async (format) => {
     const whole = await photo(format);
     const { api, server } = shared.begin({ script: [deliver([whole, whole.subarray(0, whole.length / 2)])] });

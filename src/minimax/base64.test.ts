@@ -49,7 +49,7 @@ test("Base64Decoder gives back the bytes broken into lines, as mail does", () =>
   expect(decodePieces([lines, "\n"])).toEqual(bytes);
 });
 
-test("Base64Decoder gives back the bytes with white space wherever the pieces are cut", () => {
+test("Base64Decoder gives back the bytes, with white space wherever the pieces are cut", () => {
   expect(decodePieces(["aG", " ", "\tVsb", "\r\n", "G8=", "\n"])).toEqual(Buffer.from("hello"));
 });
 

@@ -100,7 +100,7 @@ test("base64 comes back as bytes, short and long", async () => {
   expect(bytesOf(interpretReply(reply, 2))).toEqual([Buffer.from("hello"), long]);
 });
 
-test("success numbers and strings are taken for each other in codes and counts", async () => {
+test("success: numbers and strings are taken for each other in codes and counts", async () => {
   const reply = await answer({
     data: { image_urls: [LINK] },
     metadata: { failed_count: 2, success_count: 1 },
@@ -115,7 +115,7 @@ test.each([
   ["are null", null],
   ["are an empty array", []],
   ["are nonsense", { failed_count: "many", success_count: -1 }],
-])("success when the counts %s they follow from what was asked for and what came", async (_case, metadata) => {
+])("success: when the counts %s they follow from what was asked for and what came", async (_case, metadata) => {
   const reply = await answer({ data: { image_urls: [LINK, LINK] }, metadata, base_resp: SUCCESS });
 
   expect(interpretReply(reply, 3).metadata).toEqual({ failed_count: "1", success_count: "2" });
@@ -133,7 +133,7 @@ test.each([undefined, null, "", "   ", 7])("success: an id of %j is replaced by 
   expect(interpretReply(reply, 1).id).toBe("trace-1");
 });
 
-test("success without an id and a trace id there is none", async () => {
+test("success: without an id and a trace id there is none", async () => {
   expect(interpretReply(await answer({ data: { image_urls: [LINK] } }), 1).id).toBeUndefined();
 });
 
@@ -393,7 +393,7 @@ test("success without images is EMPTY_RESPONSE: it says nothing of withheld imag
   expect(errorOf(await answer({ data: {}, base_resp: SUCCESS })).message).not.toContain("withheld");
 });
 
-test("success without images is EMPTY_RESPONSE without an id it carries the trace id", async () => {
+test("success without images is EMPTY_RESPONSE, and without an id it carries the trace id", async () => {
   const reply = await answer({ id: "", data: {}, base_resp: SUCCESS }, { traceId: "trace-1" });
 
   expect(errorOf(reply).details.traceId).toBe("trace-1");

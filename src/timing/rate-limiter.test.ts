@@ -414,7 +414,7 @@ async function goThrough(limit: number, crowd: readonly Visitor[]): Promise<Fate
   return fates;
 }
 
-test("any crowd whoever comes and goes, no window holds more than the limit, and calls begin in the order of readiness", async () => {
+test("any crowd: whoever comes and goes, no window holds more than the limit, and calls begin in the order of readiness", async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 4 }), visitors, async (limit, crowd) => {
       const fates = await goThrough(limit, crowd);
@@ -431,7 +431,7 @@ test("any crowd whoever comes and goes, no window holds more than the limit, and
   );
 });
 
-test("any crowd whoever comes and goes, nobody waits longer than the limit and those ahead make it necessary", async () => {
+test("any crowd: whoever comes and goes, nobody waits longer than the limit and those ahead make it necessary", async () => {
   const patient = visitors.map((crowd) =>
     crowd.map((visitor) => ({ ...visitor, pauseMs: undefined, deadlineAfterMs: Infinity })),
   );
