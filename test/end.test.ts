@@ -5,11 +5,10 @@ import { fallSilent } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { callUntil, PHASES } from "./support/phases.ts";
 import { preloading, runServer } from "./support/run-server.ts";
-import { type SpawnedServer, spawnQuickServer, spawnServer } from "./support/server.ts";
+import { EXIT_LIMIT_MS, type SpawnedServer, spawnQuickServer, spawnServer } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const EXIT_LIMIT_MS = 10_000;
 const STARTED = "MiniMax Image MCP server running on stdio\n";
 const isWindows = process.platform === "win32";
 

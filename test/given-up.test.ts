@@ -17,13 +17,12 @@ import { linkServes } from "../stand-in/object-store.ts";
 import { type StandIn, startStandIn } from "../stand-in/server.ts";
 import { listening } from "./support/listening.ts";
 import { preloading } from "./support/run-server.ts";
-import { type SpawnedServer, spawnQuickServer, spawnServer, textOf } from "./support/server.ts";
+import { EXIT_LIMIT_MS, type SpawnedServer, spawnQuickServer, spawnServer, textOf } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const TOOL = "minimax_image_generate";
 const CAT = { prompt: "a cat" };
-const EXIT_LIMIT_MS = 5000;
 const TIMEOUT_REASONS = [
   ["the TypeScript SDK", "McpError: MCP error -32001: Request timed out"],
   ["older ones on the TypeScript SDK", "Error: MCP error -32001: Request timed out"],
@@ -170,7 +169,7 @@ test.each(PERSON_REASONS)(
     await using server = await spawnServer({ api });
     await cancelRaw(server, api, reason);
 
-    await waitFor("the closed connection", () => api.openExchanges() === 0, 1000);
+    await waitFor("the closed connection", () => api.openExchanges() === 0);
     expect(await readdir(server.outputDir)).toEqual([]);
 
     expect(warningsOf(await server.generate(CAT))).toEqual([]);
@@ -202,7 +201,7 @@ test("a call that its client gave up on ends when a person stops the call that j
 
   second.cancel();
 
-  await waitFor("the closed connection", () => api.openExchanges() === 0, 1000);
+  await waitFor("the closed connection", () => api.openExchanges() === 0);
   expect(await readdir(server.outputDir)).toEqual([]);
   expect(warningsOf(await server.generate(CAT))).toEqual([]);
   expect(api.requests).toHaveLength(2);

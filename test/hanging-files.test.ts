@@ -7,7 +7,7 @@ import { bigJpeg } from "./support/big-jpeg.ts";
 import { QUICK_SERVER } from "./support/build-quick-server.ts";
 import { canMount, mountHangingFileSystem } from "./support/hanging-file-system/index.ts";
 import { runServer } from "./support/run-server.ts";
-import { spawnServer, textOf } from "./support/server.ts";
+import { EXIT_LIMIT_MS, spawnServer, textOf } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -68,7 +68,7 @@ describe.skipIf(!canMount)("a file system that does not answer", () => {
     server.transport.process.stdin.end();
     await server.exited;
 
-    expect(performance.now() - endedAt).toBeLessThan(1500);
+    expect(performance.now() - endedAt).toBeLessThan(EXIT_LIMIT_MS);
     expect(api.requests).toHaveLength(0);
     await call;
   });

@@ -18,8 +18,10 @@ import { type Exit, StdioTransport } from "./stdio-transport.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 const ENTRY = resolve("dist", "index.js");
-const END_LIMIT_MS = 5000;
 const TOOL = "minimax_image_generate";
+
+/** How long a server may take to end. Far longer than it should, for busy machines: only a hanging one exceeds it. */
+export const EXIT_LIMIT_MS = 10_000;
 
 /** One progress notification as the client saw it. */
 export interface SeenProgress {
@@ -87,7 +89,7 @@ export async function spawnServer({
     exited: transport.exited,
     generate: caller(client),
     async [Symbol.asyncDispose]() {
-      const lastResort = setTimeout(() => transport.process.kill("SIGKILL"), END_LIMIT_MS);
+      const lastResort = setTimeout(() => transport.process.kill("SIGKILL"), EXIT_LIMIT_MS);
       await client.close();
       await transport.exited;
       clearTimeout(lastResort);
