@@ -272,7 +272,7 @@ test("where nothing listens: the check of the host says so, with the failed conn
   expect(error).toHaveProperty("cause.cause.code", "ECONNREFUSED");
 });
 
-test("a proxy that is configured is named where no connection comes about for a request", async () => {
+test("a proxy that is configured is named where no connection can be established for a request", async () => {
   const url = `http://${await closedHost()}`;
 
   const { message } = await failureOf(ask({ url }, { proxy: PROXY }).outcome);
@@ -280,7 +280,7 @@ test("a proxy that is configured is named where no connection comes about for a 
   expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
 });
 
-test("a proxy that is configured is named where no connection comes about for the check of the host", async () => {
+test("a proxy that is configured is named where no connection can be established for the check of the host", async () => {
   const url = `http://${await closedHost()}`;
 
   const { message } = await failureOf(clientFor(url, systemClock, { proxy: PROXY }).checkKey(NOBODY_ABORTS));
@@ -288,7 +288,7 @@ test("a proxy that is configured is named where no connection comes about for th
   expect(message).toContain(`(ECONNREFUSED; a proxy is configured: ${PROXY})`);
 });
 
-test("a proxy that is configured is named where no connection comes about for a download", async () => {
+test("a proxy that is configured is named where no connection can be established for a download", async () => {
   const url = `http://${await closedHost()}`;
   const reader = clientFor(url, systemClock, { proxy: PROXY }).readImage({ link: url }, NOBODY_ABORTS);
 
@@ -407,7 +407,7 @@ test("the queue: a request whose slot would come too late is not sent", async ()
   expect(api.requests).toEqual([]);
 });
 
-test("the queue: a request that is retried queues anew, behind those that came meanwhile", async () => {
+test("the queue: a request that is retried queues again, behind those that came meanwhile", async () => {
   await using api = await startStandIn({ script: [refuse(1000), deliver([IMAGE])] });
   const clock = instantClock();
   const limiter = new RateLimiter(clock, 1, WINDOW_MS);

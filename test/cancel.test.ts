@@ -24,7 +24,7 @@ test.each(PHASES)(
   },
 );
 
-test("cancelling a call while connecting ends the call, and a connection that comes about later is not used", async () => {
+test("cancelling a call while connecting ends the call, and a connection that is established later is not used", async () => {
   await using api = await startStandIn();
   const received: Buffer[] = [];
   let connections = 0;

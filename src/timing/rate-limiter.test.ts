@@ -68,7 +68,7 @@ test("the window: at most the limit begins at once, and the rest as soon as the 
   ]);
 });
 
-test("the window: the window slides with each request instead of starting anew each minute", async () => {
+test("the window: the window slides with each request instead of starting again each minute", async () => {
   const { clock, begun, stand } = startQueue(2);
   stand("a");
   await clock.advance(59_000);
@@ -318,7 +318,7 @@ test("tickets: a ticket says how many calls go first and when its slot will be f
   ]);
 });
 
-test("tickets: a ticket says both anew after a call ahead was cancelled", async () => {
+test("tickets: a ticket says both again after a call ahead was cancelled", async () => {
   const { clock, stand } = startQueue(1);
   stand("a");
   const leaver = stand("b");

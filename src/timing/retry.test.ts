@@ -199,7 +199,7 @@ test("what may be retried is announced before each wait, with the coming try and
   ]);
 });
 
-test("what may be retried is judged anew after each attempt", async () => {
+test("what may be retried is judged again after each attempt", async () => {
   const refusal = apiError(1004);
 
   const { outcome, calls, sleeps } = await travel({ failures: [apiError(1002), passing(), refusal] });

@@ -32,7 +32,7 @@ export class StallTimer implements Disposable {
     return this.#stalled;
   }
 
-  /** Begins to count anew. */
+  /** Starts counting again. */
   touch(): void {
     this.#touchedMs = this.clock.monotonicMs();
   }

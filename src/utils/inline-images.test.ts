@@ -12,21 +12,21 @@ async function inlineOf(sizes: readonly number[], maxBytes: number): Promise<Inl
   const saved = await Promise.all(
     sizes.map(async (bytes, index): Promise<SavedImage> => {
       const path = join(directory.path, `${index}.jpeg`);
-      await writeFile(path, pictureOf(bytes, index));
+      await writeFile(path, imageOf(bytes, index));
       return { path, width: 8, height: 8, bytes, mime_type: FORMATS[index % 3] ?? "image/jpeg" };
     }),
   );
   return await readInlineImages(saved, maxBytes);
 }
 
-function pictureOf(bytes: number, index: number): Buffer {
+function imageOf(bytes: number, index: number): Buffer {
   return Buffer.alloc(bytes, index + 200);
 }
 
 test("inline images are the saved bytes in base64, in order, each with its type", async () => {
   expect(await inlineOf([10, 20, 30], 1000)).toEqual(
     [10, 20, 30].map((bytes, index) => ({
-      data: pictureOf(bytes, index).toString("base64"),
+      data: imageOf(bytes, index).toString("base64"),
       mimeType: FORMATS[index],
     })),
   );
@@ -44,7 +44,7 @@ test.each([
   const inline = await inlineOf(sizes, 1000);
 
   expect(inline.map(({ data }) => data)).toEqual(
-    sizes.slice(0, expected).map((bytes, index) => pictureOf(bytes, index).toString("base64")),
+    sizes.slice(0, expected).map((bytes, index) => imageOf(bytes, index).toString("base64")),
   );
 });
 

@@ -11,7 +11,7 @@ function startedIn(workingDirectory: string, systemDirectories: readonly string[
   return chooseOutputRoot({ configured: undefined, workingDirectory, homeDirectory: home, systemDirectories });
 }
 
-test("the place for files is the configured directory, wherever the server was started, and it is not created", async () => {
+test("the output directory is the configured directory, wherever the server was started, and it is not created", async () => {
   await using directory = await temporaryDirectory();
   const configured = join(directory.path, "pictures");
 
@@ -23,7 +23,7 @@ test("the place for files is the configured directory, wherever the server was s
   expect(await readdir(directory.path)).toEqual([]);
 });
 
-test("the place for files is output in the working directory, which is the base, and nothing is created", async () => {
+test("the output directory is output in the working directory, which is the base, and nothing is created", async () => {
   await using directory = await temporaryDirectory();
 
   const chosen = await startedIn(directory.path, [join(directory.path, "Windows")]);
@@ -32,14 +32,14 @@ test("the place for files is output in the working directory, which is the base,
   expect(await readdir(directory.path)).toEqual([]);
 });
 
-test("the place for files is among the pictures when the server was started in the root of the filesystem", async () => {
+test("files go to Pictures in the home directory when the server was started in the root of the filesystem", async () => {
   const workingDirectory = nodePath.parse(process.cwd()).root;
 
   expect(await startedIn(workingDirectory)).toMatchObject({ base: pictures, defaultDirectory: pictures });
 });
 
 test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")])(
-  "the place for files is among the pictures when the server was started in the system directory %s",
+  "files go to Pictures in the home directory when the server was started in the system directory %s",
   async (name) => {
     await using directory = await temporaryDirectory();
     const workingDirectory = join(directory.path, name);
@@ -53,7 +53,7 @@ test.each(["Windows", join("Windows", "System32"), join("Windows", "..windows")]
   },
 );
 
-test("the place for files comes with a sentence for the person when nobody chose it", async () => {
+test("the output directory comes with a sentence for the person when nobody chose it", async () => {
   const workingDirectory = nodePath.parse(process.cwd()).root;
 
   const { fallbackNotice } = await startedIn(workingDirectory);
@@ -63,7 +63,7 @@ test("the place for files comes with a sentence for the person when nobody chose
   );
 });
 
-test("the place for files is not moved because the working directory's name begins like the system directory's", async () => {
+test("the output directory is not moved because the working directory's name begins like the system directory's", async () => {
   await using directory = await temporaryDirectory();
   const workingDirectory = join(directory.path, "Windows.old");
   await mkdir(workingDirectory);
@@ -74,7 +74,7 @@ test("the place for files is not moved because the working directory's name begi
   expect(base).toBe(workingDirectory);
 });
 
-test("the place for files is among the pictures when the working directory is gone", async () => {
+test("files go to Pictures in the home directory when the working directory is gone", async () => {
   await using directory = await temporaryDirectory();
   const workingDirectory = join(directory.path, "gone");
 
@@ -88,7 +88,7 @@ test.each([
   ["the root of a share", "\\\\server\\share\\"],
   ["the system directory in other case", "c:\\WINDOWS\\system32"],
   ["a program's own directory", "C:\\Program Files\\Claude"],
-])("the place for files is among the pictures, on Windows, in %s", async (_kind, workingDirectory) => {
+])("files go to Pictures in the home directory, on Windows, instead of %s", async (_kind, workingDirectory) => {
   const chosen = await chooseOutputRoot(
     {
       configured: undefined,
