@@ -3,6 +3,7 @@ import {
   ASPECT_RATIO_PIXELS,
   BYTES_PER_PIXEL,
   FILE_SYSTEM_GRACE_MS,
+  REFERENCE_MAX_BYTES,
   SAVING_GRACE_MS,
   SAVING_USUAL_MS,
 } from "./constants.ts";
@@ -14,12 +15,13 @@ import type { GenerationRequest, SavedImage, ToolInput } from "./schemas.ts";
 import { messageOf, plural } from "./text.ts";
 import { unlessStuck } from "./timing/abort.ts";
 import type { Call } from "./timing/call.ts";
-import type { Lanes } from "./timing/lanes.ts";
 import { retry, type Timing } from "./timing/retry.ts";
-import { longestNameBytes, type NameSequence, numberedNames, promptNames } from "./utils/file-names.ts";
-import { assertFreeSpace } from "./utils/free-space.ts";
+import type { SharedWork } from "./timing/shared-work.ts";
+import { type NameSequence, numberedNames, promptNames } from "./utils/file-names.ts";
+import { assertFits, type FreeSpace, freeSpaceOf } from "./utils/free-space.ts";
 import { assertWritable, resolveOutputDirectory } from "./utils/output-directory.ts";
 import type { OutputRoot } from "./utils/output-root.ts";
+import type { LocalImage } from "./utils/reference-file.ts";
 import { type Destination, saveImage } from "./utils/save-image.ts";
 
 /** What a call needs from the process it runs in. */
@@ -29,10 +31,13 @@ export interface Dependencies {
   readonly outputRoot: OutputRoot;
   /** Absolute; undefined when the user has none. */
   readonly homeDirectory: string | undefined;
-  /** Where local reference images may be read, in addition to the base; absolute. */
-  readonly referenceDirectories: readonly string[];
-  /** What touches the file system before the request runs here. */
-  readonly lanes: Lanes;
+  /** Proofs that a directory can be written, by the directory's name. */
+  readonly directoryProofs: SharedWork<FreeSpace>;
+  /**
+   * Reads a local image that may be read, of fewer bytes than the limit; `name` is how the parameter is called in
+   * messages.
+   */
+  readonly readLocalImage: (path: string, name: string, limitBytes: number, signal: AbortSignal) => Promise<LocalImage>;
   /** Takes one line for the log. */
   readonly log: (line: string) => void;
 }
@@ -76,18 +81,14 @@ export async function generateAndSave(input: ToolInput, dependencies: Dependenci
 
 /** Reads the references and proves the directory: whatever can be refused is refused here, before anything is paid. */
 async function prepare(input: ToolInput, dependencies: Dependencies, call: Call): Promise<GenerationRequest> {
-  const { lanes, outputRoot, referenceDirectories, homeDirectory } = dependencies;
-  const places = { base: outputRoot.base, directories: referenceDirectories, homeDirectory };
-  const request =
-    input.subject_reference === undefined
-      ? await toRequest(input, places)
-      : await lanes.run("references", call.signal, () => toRequest(input, places));
-  await lanes.run(input.output_dir ?? outputRoot.defaultDirectory, call.signal, async () => {
-    const directory = await directoryFor(input, dependencies, call);
-    const nameBytes = longestNameBytes(input.filename, input.prompt);
-    await assertWritable(directory, outputRoot.base, nameBytes, call.signal);
-    await assertFreeSpace(directory, bytesOf(input));
+  const { directoryProofs, outputRoot, readLocalImage } = dependencies;
+  const request = await toRequest(input, (path, name) => readLocalImage(path, name, REFERENCE_MAX_BYTES, call.signal));
+  const space = await directoryProofs.run(input.output_dir ?? outputRoot.defaultDirectory, call.signal, async () => {
+    const directory = await directoryFor(input, dependencies);
+    await assertWritable(directory, outputRoot.base);
+    return freeSpaceOf(directory);
   });
+  assertFits(space, bytesOf(input));
   return request;
 }
 
@@ -97,12 +98,8 @@ function bytesOf({ n, aspect_ratio = "1:1", width, height }: ToolInput): number 
   return Math.ceil(n * (width ?? pixels.width) * (height ?? pixels.height) * BYTES_PER_PIXEL);
 }
 
-function directoryFor(
-  { output_dir }: ToolInput,
-  { outputRoot, homeDirectory }: Dependencies,
-  { cancelSignal }: Call,
-): Promise<string> {
-  return resolveOutputDirectory(output_dir, outputRoot, homeDirectory, cancelSignal);
+function directoryFor({ output_dir }: ToolInput, { outputRoot, homeDirectory }: Dependencies): Promise<string> {
+  return resolveOutputDirectory(output_dir, outputRoot, homeDirectory);
 }
 
 /**
@@ -125,7 +122,7 @@ async function saveAll(
     usualMs: SAVING_USUAL_MS,
   });
   const namesOf = nameSequence(input, images.length, dependencies);
-  const directory = directoryFor(input, dependencies, call);
+  const directory = directoryFor(input, dependencies);
   const saveOne = async (image: GeneratedImage, nextBaseName: Destination["nextBaseName"]): Promise<Saved> => {
     const destination = { directory: await directory, nextBaseName };
     if ("problem" in image) throw new ImageError(`MiniMax's image cannot be used: ${image.problem}.`);

@@ -1,3 +1,4 @@
+import { dirname, resolve } from "node:path";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import type { CallToolResult, ServerNotification, ServerRequest } from "@modelcontextprotocol/sdk/types.js";
@@ -9,6 +10,7 @@ import {
   INLINE_MAX_BYTES,
   PROGRESS_INTERVAL_MS,
   SAVING_GRACE_MS,
+  SHOWN_IMAGE_MAX_BYTES,
   TOOL_NAME,
 } from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
@@ -20,13 +22,18 @@ import { unlessStuck } from "./timing/abort.ts";
 import type { Call } from "./timing/call.ts";
 import { Lanes } from "./timing/lanes.ts";
 import { Progress } from "./timing/progress.ts";
+import { SharedWork } from "./timing/shared-work.ts";
+import type { FreeSpace } from "./utils/free-space.ts";
 import { type InlineImage, readInlineImages } from "./utils/inline-images.ts";
+import { readLocalImage } from "./utils/reference-file.ts";
 import { offerView, VIEW_URI } from "./view/resources.ts";
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 /** What the server is made of. */
-export interface ServerOptions extends Omit<Dependencies, "lanes"> {
+export interface ServerOptions extends Omit<Dependencies, "directoryProofs" | "readLocalImage"> {
+  /** Where local images may be read, in addition to the base; absolute. */
+  readonly referenceDirectories: readonly string[];
   /** Time one call may take in all, in milliseconds. */
   readonly callBudgetMs: number;
 }
@@ -46,7 +53,9 @@ const DESCRIPTION =
 /** Builds the MCP server with its one tool. Nothing happens until it is connected. */
 export function createServer(options: ServerOptions): ImageServer {
   const mcp = new McpServer({ name, version });
-  const dependencies = { ...options, lanes: new Lanes(FILE_SYSTEM_GRACE_MS) };
+  const directoryProofs = new SharedWork<FreeSpace>(FILE_SYSTEM_GRACE_MS);
+  const readImage = localImageReader(options);
+  const dependencies = { ...options, directoryProofs, readLocalImage: readImage };
   const calls = new CallRegistry(options.timing.clock, options.callBudgetMs);
   mcp.registerTool(
     TOOL_NAME,
@@ -66,11 +75,7 @@ export function createServer(options: ServerOptions): ImageServer {
       }
     },
   );
-  offerView(mcp, instructionsFor(options), {
-    base: options.outputRoot.base,
-    directories: options.referenceDirectories,
-    homeDirectory: options.homeDirectory,
-  });
+  offerView(mcp, instructionsFor(options), (path, signal) => readImage(path, "image", SHOWN_IMAGE_MAX_BYTES, signal));
   return {
     mcp,
     settled: () => calls.settled(),
@@ -80,6 +85,18 @@ export function createServer(options: ServerOptions): ImageServer {
       await calls.settled();
     },
   };
+}
+
+/** Reads the images of one directory one after another: one that does not answer holds back no other. */
+function localImageReader({
+  outputRoot: { base },
+  referenceDirectories,
+  homeDirectory,
+}: ServerOptions): Dependencies["readLocalImage"] {
+  const lanes = new Lanes(FILE_SYSTEM_GRACE_MS);
+  const places = { base, directories: referenceDirectories, homeDirectory };
+  return (path, name, limitBytes, signal) =>
+    lanes.run(dirname(resolve(base, path)), signal, () => readLocalImage(path, name, places, limitBytes));
 }
 
 async function runCall(

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Behaviour, fallSilent, succeed } from "../stand-in/behaviours.ts";
@@ -29,6 +29,33 @@ describe.skipIf(!canMount)("a file system that does not answer", () => {
     expect(api.requests).toHaveLength(1);
     drive.answer();
     await waitFor("nothing left behind", async () => (await readdir(drive.behind)).length === 0);
+  });
+
+  test("holds back no other call with references, nor an image for the view, when references are read from it", async () => {
+    await using api = await startStandIn({ createImage });
+    await using server = await spawnServer({
+      api,
+      env: { MINIMAX_TIMEOUT_MS: "6000", MINIMAX_RPM: "0" },
+      capabilities: { extensions: { "io.modelcontextprotocol/ui": {} } },
+    });
+    await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
+    await writeFile(join(drive.behind, "face.jpeg"), bigJpeg(5000));
+    await writeFile(join(server.outputDir, "face.jpeg"), bigJpeg(5000));
+    drive.hang();
+    const refer = (path: string): object => ({ type: "character", image_file: path });
+    const face = join(server.outputDir, "drive", "face.jpeg");
+    const shown = Array.from({ length: 9 }, () =>
+      server.client.readResource({ uri: `minimax-image:///${encodeURIComponent(face)}` }).catch(() => undefined),
+    );
+
+    const stuck = server.generate({ prompt: "a cat", subject_reference: Array(5).fill(refer(face)) });
+    const other = await server.generate({ prompt: "a dog", subject_reference: [refer("face.jpeg")] });
+
+    expect(textOf(other)).toContain("Saved 1 of 1 image.");
+    expect(textOf(await stuck)).toContain("Nothing was sent or billed");
+    expect(api.requests).toHaveLength(1);
+    drive.answer();
+    await Promise.all(shown);
   });
 
   test("ends a call that is saving soon after its budget, and says that it is paid", async () => {

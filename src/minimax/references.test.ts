@@ -4,16 +4,20 @@ import { expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { SubjectReferenceError } from "../errors.ts";
-import type { ReferencePlaces } from "../utils/reference-file.ts";
-import { resolveReference } from "./references.ts";
+import { readLocalImage, type ReferencePlaces } from "../utils/reference-file.ts";
+import { type ReadReference, resolveReference } from "./references.ts";
 
 const PNG_URL = "data:image/png;base64,";
 const NAME = "subject_reference[3].image_file";
 const NOWHERE: ReferencePlaces = { base: resolve("/nowhere"), directories: [], homeDirectory: resolve("/nobody") };
 
+function readingIn(places: ReferencePlaces): ReadReference {
+  return (path, name) => readLocalImage(path, name, places, 10_000_000);
+}
+
 async function refusalOf(imageFile: string, places = NOWHERE): Promise<SubjectReferenceError> {
   try {
-    await resolveReference(imageFile, NAME, places);
+    await resolveReference(imageFile, NAME, readingIn(places));
   } catch (error) {
     if (error instanceof SubjectReferenceError) return error;
     throw error;
@@ -34,13 +38,13 @@ test.each([
   "data:image/png;base64,iVBORw0KGgo=",
   "data:image/webp;base64,UklGRg==",
 ])("a reference that MiniMax takes goes to it unchanged: %s", async (imageFile) => {
-  expect(await resolveReference(imageFile, NAME, NOWHERE)).toBe(imageFile);
+  expect(await resolveReference(imageFile, NAME, readingIn(NOWHERE))).toBe(imageFile);
 });
 
 test("a reference that MiniMax takes goes to it unchanged: a data URL of one byte less than 10 MB", async () => {
   const imageFile = dataUrlOf(9_999_999);
 
-  expect(await resolveReference(imageFile, NAME, NOWHERE)).toBe(imageFile);
+  expect(await resolveReference(imageFile, NAME, readingIn(NOWHERE))).toBe(imageFile);
 });
 
 test.each(["face.jpeg", "./face.jpeg", "a-face", "猫.png"])(
@@ -51,7 +55,7 @@ test.each(["face.jpeg", "./face.jpeg", "a-face", "猫.png"])(
     await writeFile(join(directory.path, "original"), image);
     await copyFile(join(directory.path, "original"), join(directory.path, imageFile));
 
-    expect(await resolveReference(imageFile, NAME, { ...NOWHERE, base: directory.path })).toBe(
+    expect(await resolveReference(imageFile, NAME, readingIn({ ...NOWHERE, base: directory.path }))).toBe(
       `data:image/jpeg;base64,${image.toString("base64")}`,
     );
   },
@@ -114,7 +118,7 @@ test.each([
   ["data:image/pjpeg;base64,/9j/4AAQ", "data:image/jpeg;base64,/9j/4AAQ"],
   ["DATA:IMAGE/PNG;BASE64,iVBORw0KGgo=", "data:image/png;base64,iVBORw0KGgo="],
 ])("a data URL: %s is sent by the name that MiniMax knows", async (imageFile, sent) => {
-  expect(await resolveReference(imageFile, NAME, NOWHERE)).toBe(sent);
+  expect(await resolveReference(imageFile, NAME, readingIn(NOWHERE))).toBe(sent);
 });
 
 test.each([

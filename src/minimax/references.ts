@@ -1,7 +1,7 @@
 import { REFERENCE_MAX_BYTES } from "../constants.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { truncate } from "../text.ts";
-import { readReferenceFile, type ReferencePlaces } from "../utils/reference-file.ts";
+import type { LocalImage } from "../utils/reference-file.ts";
 import { unsupportedImageKind, wordsForUnsupported } from "../utils/unsupported-image.ts";
 
 const IMAGE_DATA_URL = /^data:image\/(jpeg|jpg|pjpeg|png|webp);base64,/i;
@@ -12,13 +12,21 @@ const QUOTED_CHARACTERS = 60;
 const LEADING_CHARACTERS = 400;
 
 /**
+ * Reads a local image that may be read and has less than `REFERENCE_MAX_BYTES`; `name` is how the parameter is called
+ * in messages.
+ *
+ * @throws SubjectReferenceError for anything else
+ */
+export type ReadReference = (imageFile: string, name: string) => Promise<LocalImage>;
+
+/**
  * Turns one `image_file` into what MiniMax takes.
  *
  * @param name - how the parameter is called in messages
  * @returns the https URL as it was given, or a data URL
- * @throws SubjectReferenceError for anything else
+ * @throws SubjectReferenceError for anything else, and what `read` throws
  */
-export async function resolveReference(imageFile: string, name: string, places: ReferencePlaces): Promise<string> {
+export async function resolveReference(imageFile: string, name: string, read: ReadReference): Promise<string> {
   if (/^https:\/\//i.test(imageFile) && URL.canParse(imageFile)) return imageFile;
   if (/^data:/i.test(imageFile)) return checkedDataUrl(imageFile, name);
   if (SCHEME.test(imageFile) && !/^file:/i.test(imageFile)) {
@@ -26,7 +34,8 @@ export async function resolveReference(imageFile: string, name: string, places: 
       `${name}: "${truncate(imageFile, QUOTED_CHARACTERS)}" is not an https:// URL, an image data URL or a file.`,
     );
   }
-  return readReferenceFile(imageFile, name, places);
+  const { bytes, header } = await read(imageFile, name);
+  return `data:${header.mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
 /** The data URL by the name that MiniMax knows: some programs write `image/jpg`. */

@@ -6,14 +6,16 @@ import { DEFAULT_REQUEST } from "../../test/support/default-request.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { type GenerationRequest, toolInputSchema } from "../schemas.ts";
-import type { ReferencePlaces } from "../utils/reference-file.ts";
+import { readLocalImage, type ReferencePlaces } from "../utils/reference-file.ts";
 import { toRequest } from "./request.ts";
 
 const LINK = "https://example.com/face.jpg";
 const NOWHERE: ReferencePlaces = { base: resolve("/nowhere"), directories: [], homeDirectory: resolve("/nobody") };
 
 function requestFor(input: Readonly<Record<string, unknown>>, places = NOWHERE): Promise<GenerationRequest> {
-  return toRequest(toolInputSchema.parse({ prompt: "a cat", ...input }), places);
+  return toRequest(toolInputSchema.parse({ prompt: "a cat", ...input }), (path, name) =>
+    readLocalImage(path, name, places, 10_000_000),
+  );
 }
 
 test("the request spells out every default", async () => {

@@ -1,16 +1,15 @@
 import type { GenerationRequest, ToolInput } from "../schemas.ts";
-import type { ReferencePlaces } from "../utils/reference-file.ts";
-import { resolveReference } from "./references.ts";
+import { type ReadReference, resolveReference } from "./references.ts";
 
 /**
  * The request body for a call: every default spelled out, nothing in it that was not given or is not documented.
  *
- * @throws SubjectReferenceError when a reference may not be used
+ * @throws SubjectReferenceError when a reference may not be used, and what `read` throws
  */
-export async function toRequest(input: ToolInput, places: ReferencePlaces): Promise<GenerationRequest> {
+export async function toRequest(input: ToolInput, read: ReadReference): Promise<GenerationRequest> {
   const { subject_reference } = input;
   if (subject_reference === undefined) return requestFields(input);
-  return { ...requestFields(input), subject_reference: await resolveAll(subject_reference, places) };
+  return { ...requestFields(input), subject_reference: await resolveAll(subject_reference, read) };
 }
 
 /** The request body without its references. */
@@ -32,12 +31,12 @@ export function requestFields(input: ToolInput): GenerationRequest {
 
 async function resolveAll(
   references: NonNullable<ToolInput["subject_reference"]>,
-  places: ReferencePlaces,
+  read: ReadReference,
 ): Promise<NonNullable<GenerationRequest["subject_reference"]>> {
   return Promise.all(
     references.map(async ({ type, image_file }, position) => ({
       type,
-      image_file: await resolveReference(image_file, `subject_reference[${position}].image_file`, places),
+      image_file: await resolveReference(image_file, `subject_reference[${position}].image_file`, read),
     })),
   );
 }

@@ -1,23 +1,13 @@
 import { expect, test } from "vitest";
+import { deferred } from "../../test/support/deferred.ts";
 import { Lanes } from "./lanes.ts";
-
-/** A promise in the test's hands. */
-function open<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: Error) => void = () => undefined;
-  const promise = new Promise<T>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
-}
 
 const NEVER = new AbortController().signal;
 
 test("work in one lane runs one after another, also after a failure, and another lane does not wait", async () => {
   const lanes = new Lanes(10);
   const order: string[] = [];
-  const first = open<string>();
+  const first = deferred<string>();
 
   const failing = lanes.run("a", NEVER, () => first.promise);
   const second = lanes.run("a", NEVER, () => Promise.resolve(order.push("second")));
@@ -32,7 +22,7 @@ test("work in one lane runs one after another, also after a failure, and another
 
 test("work whose call is over before its turn is not begun", async () => {
   const lanes = new Lanes(10);
-  const first = open<undefined>();
+  const first = deferred<undefined>();
   const stuck = lanes.run("a", NEVER, () => first.promise);
   const cancel = new AbortController();
   let hasBegun = false;
@@ -52,9 +42,9 @@ test("work whose call is over before its turn is not begun", async () => {
 
 test("work that finishes in the grace after its call is over gives its result", async () => {
   const cancel = new AbortController();
-  const work = open<string>();
+  const work = deferred<string>();
 
-  const begun = open<undefined>();
+  const begun = deferred<undefined>();
   const running = new Lanes(10_000).run("a", cancel.signal, () => {
     begun.resolve(undefined);
     return work.promise;

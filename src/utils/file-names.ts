@@ -1,5 +1,7 @@
-import { IMAGES_MAX } from "../constants.ts";
 import { codePoints } from "../text.ts";
+
+/** No name that these sequences give has more UTF-8 bytes: the narrowest common filesystem, eCryptfs, takes 143. */
+export const FILE_NAME_MAX_BYTES = 143;
 
 const SLUG_MAX_CHARACTERS = 50;
 const SLUG_MAX_BYTES = 100;
@@ -7,8 +9,8 @@ const IMAGE_EXTENSION = /\.(?:jpe?g|png|webp)$/i;
 
 /**
  * Makes a base name of a prompt: letters, their marks and digits of every script (NFC), words joined with `-`, at
- * most 50 characters and 100 UTF-8 bytes, so that with time, index and extension it fits the 143 bytes of the narrowest
- * common filesystem (eCryptfs). Without any letter or digit: `image`.
+ * most 50 characters and 100 UTF-8 bytes, so that with time, index and extension it fits `FILE_NAME_MAX_BYTES`. Without
+ * any letter or digit: `image`.
  */
 export function slugOf(prompt: string): string {
   const words = prompt.normalize("NFC").match(/[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu) ?? [];
@@ -90,16 +92,6 @@ async function firstFree(start: number, isTaken: (number: number) => Promise<boo
     else free = middle;
   }
   return free;
-}
-
-/** No name that these sequences give has more UTF-8 bytes, its extension included; at most 142. */
-export function longestNameBytes(filename: string | undefined, prompt: string): number {
-  const longest = Number.MAX_SAFE_INTEGER;
-  const baseName =
-    filename === undefined
-      ? uniqueBaseName(slugOf(prompt), longest, IMAGES_MAX)
-      : `${withoutExtension(filename)}-${longest}`;
-  return Buffer.byteLength(`${baseName}.jpeg`);
 }
 
 function withoutExtension(filename: string): string {

@@ -2,19 +2,27 @@ import { statfs } from "node:fs/promises";
 import { OutputDirectoryError } from "../errors.ts";
 import { truncate } from "../text.ts";
 
+/** What the disk of a directory has left. */
+export interface FreeSpace {
+  readonly directory: string;
+  /** Infinity where the file system does not say how large it is. */
+  readonly bytes: number;
+}
+
+/** Asks the disk of a directory, which exists, how much space it has left. */
+export async function freeSpaceOf(directory: string): Promise<FreeSpace> {
+  const { bsize, blocks, bavail } = await statfs(directory).catch(() => ({ bsize: 0, blocks: 0, bavail: 0 }));
+  return { directory, bytes: blocks === 0 ? Infinity : bsize * bavail };
+}
+
 /**
- * Asks the disk of a directory whether so many bytes fit. A file system that does not say how large it is passes.
- *
- * @param directory - exists
  * @param neededBytes - what is going to be written
  * @throws OutputDirectoryError when there is less free space
  */
-export async function assertFreeSpace(directory: string, neededBytes: number): Promise<void> {
-  const { bsize, blocks, bavail } = await statfs(directory).catch(() => ({ bsize: 0, blocks: 0, bavail: 0 }));
-  const freeBytes = bsize * bavail;
-  if (blocks === 0 || freeBytes >= neededBytes) return;
+export function assertFits({ directory, bytes }: FreeSpace, neededBytes: number): void {
+  if (bytes >= neededBytes) return;
   throw new OutputDirectoryError(
-    `The disk of the output directory ${truncate(directory)} is full: ${kilobytes(freeBytes)} are free, and the images need about ${kilobytes(neededBytes)}.`,
+    `The disk of the output directory ${truncate(directory)} is full: ${kilobytes(bytes)} are free, and the images need about ${kilobytes(neededBytes)}.`,
     { recovery: "No request was made. Free some space, or choose another output_dir inside the base directory." },
   );
 }

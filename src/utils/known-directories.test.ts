@@ -5,7 +5,7 @@ import { parseConfig } from "../config.ts";
 import { resolveOutputDirectory } from "./output-directory.ts";
 import { chooseOutputRoot } from "./output-root.ts";
 import { expandHome, firstKnownDirectory } from "./paths.ts";
-import { readReferenceFile } from "./reference-file.ts";
+import { readLocalImage } from "./reference-file.ts";
 
 const KEY = { MINIMAX_API_KEY: "sk-key" };
 const NOWHERE = { workingDirectory: undefined, homeDirectory: undefined };
@@ -77,6 +77,6 @@ test("a call that names a path below ~ is refused where there is no home directo
     'output_dir "~/images" begins with ~',
   );
   await expect(
-    readReferenceFile("~/face.png", "image_file", { base, directories: [], homeDirectory: undefined }),
+    readLocalImage("~/face.png", "image_file", { base, directories: [], homeDirectory: undefined }, 1000),
   ).rejects.toThrow("image_file: begins with ~");
 });

@@ -10,6 +10,7 @@ import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/
 import { waitFor } from "../../test/support/wait-for.ts";
 import { type WindowsDisk, windowsDisk } from "../../test/support/windows-disk.ts";
 import { OutputDirectoryError } from "../errors.ts";
+import { FILE_NAME_MAX_BYTES } from "./file-names.ts";
 import { assertWritable, canBeWritten, resolveOutputDirectory } from "./output-directory.ts";
 import type { OutputRoot } from "./output-root.ts";
 
@@ -18,7 +19,7 @@ const LINUX_PATH_MAX_BYTES = 4096;
 
 async function resolveAndProve(requested: string | undefined, root: OutputRoot, home: string): Promise<string> {
   const directory = await resolveOutputDirectory(requested, root, home);
-  await assertWritable(directory, root.base, 0, new AbortController().signal);
+  await assertWritable(directory, root.base);
   return directory;
 }
 
@@ -507,28 +508,22 @@ test("on Windows: a base whose drive is not there cannot be written", async () =
 });
 
 function askWindows(disk: WindowsDisk, requested: string, base = "C:\\out"): Promise<string> {
-  return resolveOutputDirectory(
-    requested,
-    { base, defaultDirectory: base },
-    "C:\\Users\\Ada",
-    undefined,
-    disk.platform,
-  );
+  return resolveOutputDirectory(requested, { base, defaultDirectory: base }, "C:\\Users\\Ada", disk.platform);
 }
 
-const signal = new AbortController().signal;
-
 test.runIf(process.platform === "linux")(
-  "the proof that a directory can be written needs room in the path for a name of the given length",
+  "the proof that a directory can be written needs room in the path for the longest name",
   async () => {
     await using directory = await temporaryDirectory();
-    const deep = await directoryOfLength(directory.path, LINUX_PATH_MAX_BYTES - 1 - 101);
+    const longest = LINUX_PATH_MAX_BYTES - 2 - FILE_NAME_MAX_BYTES;
+    const fits = await directoryOfLength(join(directory.path, "a"), longest);
+    const tooDeep = await directoryOfLength(join(directory.path, "b"), longest + 1);
 
-    await assertWritable(deep, directory.path, 100, signal);
-    const { message } = await errorOf(assertWritable(deep, directory.path, 101, signal));
+    await assertWritable(fits, directory.path);
+    const { message } = await errorOf(assertWritable(tooDeep, directory.path));
 
     expect(message).toContain("(ENAMETOOLONG)");
-    expect(await readdir(deep)).toEqual([]);
+    for (const deep of [fits, tooDeep]) expect(await readdir(deep)).toEqual([]);
   },
 );
 
@@ -537,8 +532,8 @@ test("the proof that a directory can be written names MINIMAX_OUTPUT_DIR where t
   const file = join(place.base, "notes.txt");
   await writeFile(file, "mine");
 
-  const ofDirectory = await errorOf(assertWritable(file, place.base, 0, signal));
-  const ofBase = await errorOf(assertWritable(file, file, 0, signal));
+  const ofDirectory = await errorOf(assertWritable(file, place.base));
+  const ofBase = await errorOf(assertWritable(file, file));
   const ofMissingBase = await errorOf(resolveAndProve("cats", { base: join(file, "a"), defaultDirectory: file }, file));
 
   expect(ofDirectory.details.recovery).toContain("Choose another output_dir");

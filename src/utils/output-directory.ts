@@ -2,6 +2,7 @@ import { open } from "node:fs/promises";
 import nodePath from "node:path";
 import { OutputDirectoryError } from "../errors.ts";
 import { messageOf, systemCode, truncate } from "../text.ts";
+import { FILE_NAME_MAX_BYTES } from "./file-names.ts";
 import type { OutputRoot } from "./output-root.ts";
 import { expandHome, isInside, isOnForeignShare } from "./paths.ts";
 import { exists, PLATFORM, type Platform, type RealPath, realPathOf } from "./real-path.ts";
@@ -19,16 +20,13 @@ const SET_BASE =
  * empty directories may stay behind the link. What can be refused by its words alone is not looked for on the disk.
  *
  * @param requested - the call's `output_dir`; absent for the default directory
- * @param signal - its reason takes the place of an error that comes after the abort
  * @returns the real path
- * @throws the signal's reason on abort; OutputDirectoryError when the directory is outside the base or cannot be
- *   created
+ * @throws OutputDirectoryError when the directory is outside the base or cannot be created
  */
 export async function resolveOutputDirectory(
   requested: string | undefined,
   { base, defaultDirectory }: OutputRoot,
   homeDirectory: string | undefined,
-  signal?: AbortSignal,
   platform: Platform = PLATFORM,
 ): Promise<string> {
   const { path, realpath } = platform;
@@ -39,7 +37,7 @@ export async function resolveOutputDirectory(
   const expanded = expandHome(words, homeDirectory, path);
   if (expanded === undefined) throw homeless(words);
   const target = path.resolve(base, expanded);
-  return refusing(target, base, signal, async () => {
+  return refusing(target, base, async () => {
     const realBase = await realPathOf(base, platform);
     if (isOnForeignShare(target, [base, realBase.path], path)) throw outside(words, base);
     const real = target === base ? realBase : await realTarget(words, target, base, platform);
@@ -64,34 +62,21 @@ async function realTarget(words: string, target: string, base: string, platform:
 }
 
 /**
- * Writes a file into the directory, and takes it away again.
+ * Writes a file into the directory, and takes it away again. Its name is as long as an image's may be: where a short
+ * name fits, a long one may not.
  *
  * @param base - the base directory, which the error's hint may have to name
- * @param nameBytes - the file's name is at least that long: where a short name fits, an image's may not
- * @param signal - once it aborts, nothing more is written, not even to prove that it can be
- * @throws the signal's reason on abort; OutputDirectoryError when the directory cannot be written
+ * @throws OutputDirectoryError when the directory cannot be written
  */
-export async function assertWritable(
-  directory: string,
-  base: string,
-  nameBytes: number,
-  signal: AbortSignal,
-): Promise<void> {
-  signal.throwIfAborted();
-  await refusing(directory, base, signal, () => proveWritable(directory, nameBytes));
+export async function assertWritable(directory: string, base: string): Promise<void> {
+  await refusing(directory, base, () => proveWritable(directory));
 }
 
 /** Runs `operation`, and says of the directory whatever the system says of it. */
-async function refusing<T>(
-  directory: string,
-  base: string,
-  signal: AbortSignal | undefined,
-  operation: () => Promise<T>,
-): Promise<T> {
+async function refusing<T>(directory: string, base: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
   } catch (error) {
-    signal?.throwIfAborted();
     if (error instanceof OutputDirectoryError) throw error;
     throw new OutputDirectoryError(
       `The output directory ${truncate(directory)} cannot be written (${systemCode(error) ?? messageOf(error)}).`,
@@ -151,8 +136,8 @@ async function makeDirectory(directory: string, platform: Platform): Promise<voi
 }
 
 /** Permission bits lie (read-only mounts, full disks, Windows ACLs): only writing proves it. */
-async function proveWritable(directory: string, nameBytes = 0): Promise<void> {
-  const probe = temporaryPath(directory, nameBytes);
+async function proveWritable(directory: string): Promise<void> {
+  const probe = temporaryPath(directory, FILE_NAME_MAX_BYTES);
   const file = await open(probe, "wx");
   try {
     await file.writeFile("probe");

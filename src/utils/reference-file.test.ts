@@ -11,11 +11,12 @@ import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { type WindowsDisk, windowsDisk } from "../../test/support/windows-disk.ts";
 import { SubjectReferenceError } from "../errors.ts";
-import { readLocalImage, readReferenceFile } from "./reference-file.ts";
+import { type LocalImage, readLocalImage } from "./reference-file.ts";
 
 const isWindows = process.platform === "win32";
 const NAME = "subject_reference[0].image_file";
 const IMAGE = bigJpeg(3000);
+const LIMIT_BYTES = 10_000_000;
 const DATA_URL = `data:image/jpeg;base64,${IMAGE.toString("base64")}`;
 
 interface Room extends AsyncDisposable {
@@ -38,7 +39,7 @@ async function room(): Promise<Room> {
     await writeFile(join(path, "face.jpeg"), IMAGE);
   }
   const places = { base, directories: [join(directory.path, "gone"), faces], homeDirectory: home };
-  const read = (imageFile: string): Promise<string> => readReferenceFile(imageFile, NAME, places);
+  const read = (imageFile: string): Promise<string> => dataUrlOf(readLocalImage(imageFile, NAME, places, LIMIT_BYTES));
   return {
     base,
     faces,
@@ -48,6 +49,11 @@ async function room(): Promise<Room> {
     refusal: (imageFile) => refusalOf(read(imageFile)),
     [Symbol.asyncDispose]: () => Promise.resolve(directory[Symbol.asyncDispose]()),
   };
+}
+
+async function dataUrlOf(reading: Promise<LocalImage>): Promise<string> {
+  const { bytes, header } = await reading;
+  return `data:${header.mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
 async function openFiles(): Promise<string[]> {
@@ -122,9 +128,8 @@ test("a reference image is read in a base that is itself behind a link", async (
   const base = join(place.outside, "link");
   await symlink(place.base, base, "junction");
 
-  expect(await readReferenceFile("face.jpeg", NAME, { base, directories: [], homeDirectory: place.home })).toBe(
-    DATA_URL,
-  );
+  const places = { base, directories: [], homeDirectory: place.home };
+  expect(await dataUrlOf(readLocalImage("face.jpeg", NAME, places, LIMIT_BYTES))).toBe(DATA_URL);
 });
 
 test.each(["jpeg", "png", "webp"] as const)(
@@ -281,7 +286,7 @@ test.skipIf(isWindows)("nothing is read from another machine", async () => {
 
 const places = { base: "C:\\out", directories: ["Z:\\faces", "\\\\mine\\faces"], homeDirectory: "C:\\Users\\Ada" };
 const asWindows = (disk: WindowsDisk, imageFile: string): Promise<string> =>
-  refusalOf(readLocalImage(imageFile, NAME, places, 10_000_000, disk.platform));
+  refusalOf(readLocalImage(imageFile, NAME, places, LIMIT_BYTES, disk.platform));
 
 test.each([
   "\\\\host\\share\\face.png",

@@ -1,7 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import type { PlatformPath } from "node:path";
 import { fileURLToPath } from "node:url";
-import { REFERENCE_MAX_BYTES } from "../constants.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { messageOf, systemCode, truncate } from "../text.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
@@ -24,16 +23,6 @@ export interface ReferencePlaces {
 export interface LocalImage {
   readonly bytes: Uint8Array;
   readonly header: ImageHeader;
-}
-
-/**
- * Reads a local image and makes a data URL of it.
- *
- * @throws SubjectReferenceError as `readLocalImage` does
- */
-export async function readReferenceFile(imageFile: string, name: string, places: ReferencePlaces): Promise<string> {
-  const { bytes, header } = await readLocalImage(imageFile, name, places, REFERENCE_MAX_BYTES);
-  return `data:${header.mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
 /**

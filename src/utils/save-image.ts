@@ -5,7 +5,7 @@ import type { SavedImage } from "../schemas.ts";
 import { messageOf, systemCode } from "../text.ts";
 import { claimName, isNameTaken } from "./claim-name.ts";
 import type { IsTaken } from "./file-names.ts";
-import { endsTooEarly } from "./image-end.ts";
+import { ImageEnd } from "./image-end.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
 import { removeFile, temporaryPath } from "./temporary-file.ts";
 
@@ -66,6 +66,7 @@ async function write(
   signal: AbortSignal,
 ): Promise<{ bytes: number; header: ImageHeader | undefined; isCutShort: boolean }> {
   const file = await onDisk(directory, () => open(path, "wx+"));
+  const end = new ImageEnd();
   let bytes = 0;
   let header: ImageHeader | undefined;
   try {
@@ -74,9 +75,10 @@ async function write(
       if (bytes === 0) header = readImageHeader(chunk);
       await onDisk(directory, () => file.writeFile(chunk));
       bytes += chunk.byteLength;
+      end.add(chunk);
     }
     header ??= await onDisk(directory, () => headerOf(file, bytes));
-    return { bytes, header, isCutShort: await onDisk(directory, () => endsTooEarly(file, bytes)) };
+    return { bytes, header, isCutShort: end.isMissing };
   } finally {
     await onDisk(directory, () => file.close());
   }

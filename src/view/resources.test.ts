@@ -6,6 +6,7 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { readLocalImage } from "../utils/reference-file.ts";
 import { offerView } from "./resources.ts";
 
 const SHOWS_VIEWS = { extensions: { "io.modelcontextprotocol/ui": {} } };
@@ -13,7 +14,8 @@ const SHOWS_VIEWS = { extensions: { "io.modelcontextprotocol/ui": {} } };
 async function connected(base: string, capabilities: object): Promise<Client> {
   const mcp = new McpServer({ name: "test", version: "1.0.0" });
   mcp.registerTool("nothing", {}, () => ({ content: [] }));
-  offerView(mcp, "Instructions.", { base, directories: [], homeDirectory: undefined });
+  const places = { base, directories: [], homeDirectory: undefined };
+  offerView(mcp, "Instructions.", (path) => readLocalImage(path, "image", places, 7_000_000));
   const client = new Client({ name: "test", version: "1.0.0" }, { capabilities });
   const [clientSide, serverSide] = InMemoryTransport.createLinkedPair();
   await Promise.all([mcp.connect(serverSide), client.connect(clientSide)]);

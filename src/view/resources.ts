@@ -12,9 +12,8 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js";
 import { name, version } from "../../package.json";
-import { SHOWN_IMAGE_MAX_BYTES } from "../constants.ts";
 import { UserFacingError } from "../errors.ts";
-import { readLocalImage, type ReferencePlaces } from "../utils/reference-file.ts";
+import type { LocalImage } from "../utils/reference-file.ts";
 
 /** The view that shows the images of a result. */
 export const VIEW_URI = "ui://minimax-image/images";
@@ -24,19 +23,26 @@ const VIEW_MIME_TYPE = "text/html;profile=mcp-app";
 const IMAGE_URI_START = "minimax-image:///";
 
 /**
+ * Reads an image that may be read and is small enough to be handed to a view; `path` is absolute.
+ *
+ * @throws SubjectReferenceError for anything else; the signal's reason when it aborts
+ */
+export type ReadShownImage = (path: string, signal: AbortSignal) => Promise<LocalImage>;
+
+/**
  * Offers the view (MCP Apps, specification 2026-01-26) and the images that it shows, to clients that announce the
  * extension and to nobody else: many clients add tools of their own to each conversation with a server that has
  * resources. The SDK answers `initialize` with whatever the server can do before it knows the client, so `initialize`
  * is answered here.
  *
  * @param instructions - what every client is told in the answer to `initialize`
- * @param places - which images may be read
+ * @param readImage - reads an image that a view may show
  */
-export function offerView({ server }: McpServer, instructions: string, places: ReferencePlaces): void {
+export function offerView({ server }: McpServer, instructions: string, readImage: ReadShownImage): void {
   server.registerCapabilities({ resources: {} });
   server.setRequestHandler(InitializeRequestSchema, ({ params: { capabilities, protocolVersion } }) => {
     const showsViews = capabilities.extensions?.[EXTENSION] !== undefined;
-    if (showsViews) serveResources(server, places);
+    if (showsViews) serveResources(server, readImage);
     return {
       protocolVersion: SUPPORTED_PROTOCOL_VERSIONS.includes(protocolVersion)
         ? protocolVersion
@@ -48,15 +54,15 @@ export function offerView({ server }: McpServer, instructions: string, places: R
   });
 }
 
-function serveResources(server: McpServer["server"], places: ReferencePlaces): void {
+function serveResources(server: McpServer["server"], readImage: ReadShownImage): void {
   server.setRequestHandler(ListResourcesRequestSchema, () => ({
     resources: [{ uri: VIEW_URI, name: "Generated images", mimeType: VIEW_MIME_TYPE }],
   }));
   server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
     resourceTemplates: [{ uriTemplate: `${IMAGE_URI_START}{path}`, name: "Saved image" }],
   }));
-  server.setRequestHandler(ReadResourceRequestSchema, ({ params: { uri } }) =>
-    uri === VIEW_URI ? readView() : readImage(uri, places),
+  server.setRequestHandler(ReadResourceRequestSchema, ({ params: { uri } }, { signal }) =>
+    uri === VIEW_URI ? readView() : readShown(uri, (path) => readImage(path, signal)),
   );
 }
 
@@ -66,11 +72,11 @@ async function readView(): Promise<ReadResourceResult> {
   return { contents: [{ uri: VIEW_URI, mimeType: VIEW_MIME_TYPE, text: page, _meta: { ui } }] };
 }
 
-async function readImage(uri: string, places: ReferencePlaces): Promise<ReadResourceResult> {
+async function readShown(uri: string, readImage: (path: string) => Promise<LocalImage>): Promise<ReadResourceResult> {
   const path = pathOf(uri);
   if (path === undefined) throw refused(`Expected ${IMAGE_URI_START} with a percent-encoded absolute path.`);
   try {
-    const { bytes, header } = await readLocalImage(path, "image", places, SHOWN_IMAGE_MAX_BYTES);
+    const { bytes, header } = await readImage(path);
     return { contents: [{ uri, mimeType: header.mimeType, blob: Buffer.from(bytes).toString("base64") }] };
   } catch (error) {
     throw refused(error instanceof UserFacingError ? error.message : "The image cannot be read.");
