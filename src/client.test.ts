@@ -407,6 +407,41 @@ test("the queue: a request whose slot would come too late is not sent", async ()
   expect(api.requests).toEqual([]);
 });
 
+test.each([
+  ["its slot", 1, []],
+  ["its next attempt", 0, [refuse(1002)]],
+])(
+  "the queue: a request is not sent when the process was suspended past the deadline while it waited for %s",
+  async (_what, limit, script) => {
+    await using api = await startStandIn({ script });
+    const clock = instantClock();
+    const asleep: Clock = { ...clock, sleep: (ms, signal) => clock.sleep(ms + 300_000, signal) };
+    const limiter = new RateLimiter(asleep, limit, WINDOW_MS);
+    if (limit > 0) await take(limiter);
+
+    const error = await failureOf(
+      ask(api, { clock: asleep, limiter, deadlineMs: clock.monotonicMs() + 230_000 }).outcome,
+    );
+
+    expect(error.message).toBe("The call ran out of time before its request could be sent.");
+    expect(api.requests).toHaveLength(script.length);
+  },
+);
+
+test("the queue: a request that a pause keeps past its deadline is refused with the pause, not with a queue", async () => {
+  await using api = await startStandIn();
+  const clock = instantClock();
+  const limiter = new RateLimiter(clock, 10, WINDOW_MS);
+  limiter.pauseUntil(clock.monotonicMs() + 300_000);
+
+  const error = await failureOf(ask(api, { clock, limiter, deadlineMs: clock.monotonicMs() + 230_000 }).outcome);
+
+  expect(error.message).toBe(
+    "MiniMax asked for a pause: the next request may be sent in 300 s, after this call's deadline.",
+  );
+  expect(error.details.recovery).toBe("Nothing was sent or billed. Call again after that.");
+});
+
 test("the queue: a request that is retried queues again, behind those that came meanwhile", async () => {
   await using api = await startStandIn({ script: [refuse(1000), deliver([IMAGE])] });
   const clock = instantClock();

@@ -35,7 +35,7 @@ const errors: readonly (readonly [string, UserFacingError])[] = [
   ["ConnectionError", new ConnectionError(HOST, "ECONNREFUSED")],
   ["UnknownOutcomeError", new UnknownOutcomeError("it was cut off")],
   ["EmptyResponseError", new EmptyResponseError("1", undefined)],
-  ["QueueTimeoutError", new QueueTimeoutError(61_000)],
+  ["QueueTimeoutError", new QueueTimeoutError(61_000, { isPaused: false })],
   ["RetriesExhaustedError", new RetriesExhaustedError(new UserFacingError("It failed."), 4)],
 ];
 
@@ -171,7 +171,7 @@ test("what was refused before anything was sent says what may stand in for a ref
 });
 
 test("what was refused before anything was sent says when the turn of a crowded out request would have come, and what makes room", () => {
-  const { message, details } = new QueueTimeoutError(61_000);
+  const { message, details } = new QueueTimeoutError(61_000, { isPaused: false });
 
   expect(message).toContain("the next free slot is in 61 s");
   expect(details.recovery).toContain("Nothing was sent or billed");

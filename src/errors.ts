@@ -18,6 +18,9 @@ const RECOVERY_FROM_STATUS: Readonly<Record<number, string | undefined>> = {
 const TRUST_CERTIFICATE =
   "If a company proxy or antivirus inspects connections, give Node its certificate: set NODE_EXTRA_CA_CERTS to the path of a PEM file in this server's env block. Otherwise check MINIMAX_API_HOST and this machine's date.";
 
+const QUEUE_IS_FULL =
+  "Call again later, ask for several images with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.";
+
 /** What an error carries beside its sentence. */
 export interface ErrorDetails extends ErrorOptions {
   /** MiniMax's `base_resp.status_code`, or this server's own `EMPTY_RESPONSE`. */
@@ -223,16 +226,19 @@ export class EmptyResponseError extends UserFacingError {
 export class QueueTimeoutError extends UserFacingError {
   override readonly name = "QueueTimeoutError";
 
-  /** @param startsInMs - how long the call would have had to wait for its slot */
-  constructor(startsInMs: number) {
-    super(
-      `Too many requests are waiting: the next free slot is in ${formatSeconds(startsInMs)}, after this call's deadline.`,
-      {
-        ...unsent(
-          "Call again later, ask for several images with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.",
-        ),
-      },
-    );
+  /**
+   * @param startsInMs - how long the call would have to wait for its slot; 0 when its time is up
+   * @param isPaused - whether the wait is a pause that MiniMax asked for, not a queue
+   */
+  constructor(startsInMs: number, { isPaused }: { isPaused: boolean }) {
+    const wait = `${formatSeconds(startsInMs)}, after this call's deadline`;
+    if (startsInMs <= 0) {
+      super("The call ran out of time before its request could be sent.", unsent("Call again."));
+    } else if (isPaused) {
+      super(`MiniMax asked for a pause: the next request may be sent in ${wait}.`, unsent("Call again after that."));
+    } else {
+      super(`Too many requests are waiting: the next free slot is in ${wait}.`, unsent(QUEUE_IS_FULL));
+    }
   }
 }
 

@@ -217,8 +217,8 @@ const count = z
   .optional()
   .catch(undefined);
 
-/** A count of images made that cannot be read is not taken for none: it becomes a text that is no number. */
-const madeCount = z
+/** A count of generated images that cannot be read is not taken for none: it becomes a text that is no number. */
+const successCount = z
   .union([z.string().regex(/^\d{1,9}$/), z.int().min(0)])
   .transform(String)
   .optional()
@@ -242,9 +242,9 @@ const text = z.string().optional().catch(undefined);
 export const upstreamReplySchema = z.object({
   id: text,
   data: z
-    .object({ image_base64: z.unknown().optional(), image_urls: z.unknown().optional(), success_count: madeCount })
+    .object({ image_base64: z.unknown().optional(), image_urls: z.unknown().optional(), success_count: successCount })
     .catch(({ value }) => ({ image_base64: holdsSomething(value) ? [[value]] : [], success_count: undefined })),
-  metadata: z.object({ failed_count: count, success_count: madeCount }).optional().catch(undefined),
+  metadata: z.object({ failed_count: count, success_count: successCount }).optional().catch(undefined),
   base_resp: z
     .object({ status_code: statusCode.optional().catch(undefined), status_msg: text })
     .optional()

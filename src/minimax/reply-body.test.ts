@@ -316,3 +316,15 @@ function isJson(text: string): boolean {
     return false;
   }
 }
+
+test.each([
+  ["a list of images", '{"image_base64":', "1}"],
+  ["a count of images", '{"success_count":', "x}"],
+])("limits hold: a megabyte of white space where %s is expected is judged without delay", async (_what, start, end) => {
+  const reader = new ReplyReader({ ...ROOMY, jsonBytes: 1_048_576 });
+  const text = `${start}${" ".repeat(1_000_000)}${end}`;
+
+  await reader.read([Buffer.from(text)]).catch(() => undefined);
+
+  expect(reader.showsImages).toBe(false);
+});

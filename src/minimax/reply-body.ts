@@ -8,7 +8,7 @@ const EXCERPT_CHARACTERS = 2048;
 const LIFTED_MAX = 100;
 const IMAGE_FIRST_BYTES: ReadonlySet<number> = new Set([0xff, 0x89, 0x52]);
 const NOT_LIFTED = "...";
-const SIGN_OF_IMAGES = /"image_(?:base64|urls)"\s*:\s*\[?\s*"|"success_count"\s*:\s*"?\s*[1-9]/;
+const IMAGE_EVIDENCE = /"image_(?:base64|urls)"\s*:\s*(?:\[\s*)?["{]|"success_count"\s*:\s*(?:"\s*)?[1-9]/;
 const WHOLE_CHARACTERS = /^(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*/;
 
 /** Bounds on a body that upstream controls, in bytes. */
@@ -60,7 +60,7 @@ export class ReplyReader {
 
   /** Whether what has come so far lists an image or counts one as made; known also when the rest never comes. */
   get showsImages(): boolean {
-    return SIGN_OF_IMAGES.test(this.#skeleton);
+    return IMAGE_EVIDENCE.test(this.#skeleton);
   }
 
   /**

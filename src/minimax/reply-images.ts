@@ -28,6 +28,8 @@ export interface DeliveredImages {
   readonly images: readonly GeneratedImage[];
   /** How many entries the answer has, empty ones among them. */
   readonly entryCount: number;
+  /** Whether an entry is an object that holds something: nothing MiniMax documents, and perhaps an image. */
+  readonly holdsObjects: boolean;
 }
 
 /**
@@ -37,13 +39,20 @@ export interface DeliveredImages {
 export function imagesOf({ data }: UpstreamReply, reading: ImageReading): DeliveredImages {
   const encoded = entriesOf(data.image_base64);
   const links = entriesOf(data.image_urls);
+  const holdsObjects = holdsObject([encoded, links]);
   if (encoded.some(holdsText)) {
-    return { images: take(encoded, (text) => encodedImage(text, reading)), entryCount: encoded.length };
+    return { images: take(encoded, (text) => encodedImage(text, reading)), entryCount: encoded.length, holdsObjects };
   }
   if (links.some(holdsText)) {
-    return { images: take(links, (text) => linkedImage(text, reading)), entryCount: links.length };
+    return { images: take(links, (text) => linkedImage(text, reading)), entryCount: links.length, holdsObjects };
   }
-  return { images: [], entryCount: encoded.length + links.length };
+  return { images: [], entryCount: encoded.length + links.length, holdsObjects };
+}
+
+/** Looks into lists of lists as deep as answers were ever seen to nest them. */
+function holdsObject(entry: unknown, depth = 4): boolean {
+  if (Array.isArray(entry)) return depth > 0 && entry.some((inner) => holdsObject(inner, depth - 1));
+  return typeof entry === "object" && entry !== null && Object.keys(entry).length > 0;
 }
 
 /** MiniMax documents an array; a single text is taken for its only entry. */

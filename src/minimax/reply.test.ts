@@ -127,6 +127,36 @@ test("more images than asked for are not a negative number of failures", async (
   expect(interpretReply(reply, 1).metadata.failed_count).toBe("0");
 });
 
+test.each([
+  ["objects with links", { image_urls: [{ url: LINK }] }],
+  ["objects with bytes", { image_base64: [{ b64_json: "aGVsbG8=" }] }],
+  ["a list of objects", [{ b64_json: "aGVsbG8=" }]],
+  ["one object", { image_urls: { url: LINK } }],
+])("an error whose data holds %s may have generated images, and is not retried", async (_what, data) => {
+  for (const [httpStatus, code] of [
+    [500, 0],
+    [503, 1000],
+    [200, 1033],
+  ] as const) {
+    const reply = await answer({ data, base_resp: { status_code: code } }, { status: httpStatus });
+
+    expect(errorOf(reply).name).toBe("UnknownOutcomeError");
+    expect(errorOf(reply).details.retryAfterMs).toBeUndefined();
+  }
+});
+
+test.each([
+  ["nulls", { image_urls: [null, null], image_base64: null }],
+  ["empty objects", { image_urls: [{}], image_base64: {} }],
+  ["empty lists", { image_urls: [[]], image_base64: [[[]]] }],
+  ["a text", "Service Unavailable"],
+  ["lists deeper than any answer", [[[[[[[{ a: 1 }]]]]]]]],
+])("an error whose data holds %s has generated nothing, and is retried", async (_what, data) => {
+  const reply = await answer({ data, base_resp: { status_code: 1000 } }, { status: 500 });
+
+  expect(errorOf(reply).details.retryAfterMs).toBe(0);
+});
+
 test.each([undefined, null, "", "   ", 7])("success: an id of %j is replaced by the trace id", async (id) => {
   const reply = await answer({ id, data: { image_urls: [LINK] } }, { traceId: "trace-1" });
 

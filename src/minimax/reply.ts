@@ -109,12 +109,12 @@ function warningsOf({ response, code, isError, sentence, delivered }: Verdict): 
 }
 
 /**
- * Whether an answer without a usable image speaks of images all the same: in its counts, in a text where an image
- * belongs, or, where it claims success, in an entry of any kind.
+ * Whether an answer without a usable image speaks of images all the same: in its counts, in a text or an object where
+ * an image belongs, or, where it claims success, in an entry of any kind.
  */
 function showsImages({ response, reply, isError, delivered }: Verdict): boolean {
   if (response.json === undefined) return isError && response.showsImages;
-  if (delivered.images.length > 0) return true;
+  if (delivered.images.length > 0 || delivered.holdsObjects) return true;
   const counts = [reply.metadata?.success_count, reply.data.success_count].filter((count) => count !== undefined);
   return counts.length === 0 ? !isError && delivered.entryCount > 0 : counts.some((count) => Number(count) !== 0);
 }
@@ -122,7 +122,7 @@ function showsImages({ response, reply, isError, delivered }: Verdict): boolean 
 function refusal(verdict: Verdict, code: number): Error {
   const { response, sentence } = verdict;
   if (API_CODES[code]?.outcome === "unknown") return unknownOutcome(verdict, "MiniMax reported a timeout");
-  if (mayHaveBeenMade(response.status)) return unknownOutcome(verdict, answered(response));
+  if (mayHaveGenerated(response.status)) return unknownOutcome(verdict, answered(response));
   return new MiniMaxApiError(code, sentence, {
     traceId: response.traceId,
     retryAfterMs: response.retryAfterMs,
@@ -133,7 +133,7 @@ function refusal(verdict: Verdict, code: number): Error {
 
 function httpFailure(verdict: Verdict): Error {
   const { response, sentence } = verdict;
-  if (mayHaveBeenMade(response.status)) return unknownOutcome(verdict, answered(response));
+  if (mayHaveGenerated(response.status)) return unknownOutcome(verdict, answered(response));
   return new HttpError(response.status, { ...response, sentence });
 }
 
@@ -156,7 +156,7 @@ function regionHint(host: string): string {
   return ` This server asks ${host}; the other region's host is ${new URL(url).host} (MINIMAX_API_HOST=${name}).`;
 }
 
-function mayHaveBeenMade(status: number): boolean {
+function mayHaveGenerated(status: number): boolean {
   return status >= 500 && !TRANSIENT_HTTP_STATUSES.has(status);
 }
 

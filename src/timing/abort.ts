@@ -59,10 +59,12 @@ export async function unlessStuck<T>(work: Promise<T>, signal: AbortSignal, grac
   try {
     return await unlessAborted(work, signal);
   } catch (error) {
-    if (!signal.aborted || !(error instanceof Error)) throw error;
+    if (!signal.aborted) throw error;
     const settled = new AbortController();
     const grace = sleep(graceMs, undefined, { signal: settled.signal }).then(
-      () => Promise.reject(error),
+      () => {
+        throw error;
+      },
       () => work,
     );
     try {

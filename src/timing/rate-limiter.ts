@@ -39,11 +39,12 @@ export class RateLimiter {
   /**
    * Waits for a free slot and takes it: call it when the request is ready to be sent.
    *
-   * @throws QueueTimeoutError when the slot would be free only after the deadline; the signal's reason on abort
+   * @throws QueueTimeoutError when the slot would be free only after the deadline, or turns out to be, because the
+   *   process was suspended; the signal's reason on abort
    */
   async acquire(options: AcquireOptions): Promise<void> {
     const turn = this.#waitForTurn(this.#lastTurn, options);
-    this.#lastTurn = Promise.allSettled([this.#lastTurn, turn]);
+    this.#lastTurn = Promise.allSettled([this.#lastTurn, turn]).then(() => undefined);
     await turn;
   }
 
@@ -64,6 +65,7 @@ export class RateLimiter {
         this.#assertInTime(ticket, deadlineMs);
         await this.clock.sleep(waitMs, signal);
       }
+      this.#assertInTime(ticket, deadlineMs);
       this.#begunMs = [...this.#begunMs, this.clock.monotonicMs()].slice(-Math.max(1, this.limit));
     } finally {
       this.#queue.splice(callsAhead(), 1);
@@ -82,7 +84,9 @@ export class RateLimiter {
   }
 
   #assertInTime(ticket: Ticket, deadlineMs: number): void {
-    const startsAtMs = ticket.startsAtMs();
-    if (startsAtMs >= deadlineMs) throw new QueueTimeoutError(startsAtMs - this.clock.monotonicMs());
+    const nowMs = this.clock.monotonicMs();
+    const startsAtMs = Math.max(nowMs, ticket.startsAtMs());
+    if (startsAtMs < deadlineMs) return;
+    throw new QueueTimeoutError(startsAtMs - nowMs, { isPaused: startsAtMs === this.#pausedUntilMs });
   }
 }
