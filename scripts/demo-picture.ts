@@ -25,7 +25,7 @@ const textHeight = lines.length * LINE_HEIGHT;
 const height = BAR_HEIGHT + MARGIN + textHeight + MARGIN + THUMBNAIL.height + MARGIN;
 await writeFile(
   PICTURE,
-  `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Terminal: npm run demo shows a prompt, progress, and three saved pictures, which are shown below">
+  `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Terminal: npm run demo shows a prompt, progress, and three saved images, which are shown below">
 <rect width="100%" height="100%" rx="8" fill="${COLOURS.background}"/>
 <path d="M0 8a8 8 0 0 1 8-8H${width - 8}a8 8 0 0 1 8 8V${BAR_HEIGHT}H0Z" fill="${COLOURS.bar}"/>
 ${["#ff5f57", "#febc2e", "#28c840"].map((colour, index) => `<circle cx="${20 + 20 * index}" cy="17" r="6" fill="${colour}"/>`).join("")}

@@ -142,8 +142,9 @@ test("the README changes the standard configuration for Cline by a timeout in se
   expect(await changeOf("Cline")).toEqual({ timeout: 300 });
 });
 
-test("the README changes the standard configuration for Zed by Zed's own key", async () => {
+test("the README changes the standard configuration for Zed by Zed's own key and a timeout in seconds", async () => {
   expect(await sectionOf("Zed")).toContain('`"context_servers"` in place of `"mcpServers"`');
+  expect(await changeOf("Zed")).toEqual({ timeout: 300 });
 });
 
 test("the README changes the standard configuration for a clone by the built entry", async () => {

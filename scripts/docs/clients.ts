@@ -18,7 +18,7 @@ export function standardConfiguration(): string {
 export function clients(): string {
   return [
     section("Claude Desktop", [
-      `Download the \`.mcpb\` file of the [latest release](${REPOSITORY}/releases/latest) and open it: Claude Desktop asks for the key and the directory, and installs the server. Or add the standard configuration under Settings → Developer → Edit Config, with a \`MINIMAX_OUTPUT_DIR\` of your choice; then quit Claude Desktop completely and start it again.`,
+      `Download the \`.mcpb\` file of the [latest release](${REPOSITORY}/releases/latest) and open it: Claude Desktop asks for the key, its region and the directory, and installs the server. Or add the standard configuration under Settings → Developer → Edit Config, with a \`MINIMAX_OUTPUT_DIR\` of your choice; then quit Claude Desktop completely and start it again.`,
     ]),
     section("Claude Code", [
       code("sh", `claude mcp add ${SERVER} -e MINIMAX_API_KEY=your-key -- npx -y ${name}`),
@@ -70,7 +70,7 @@ export function clients(): string {
       'The standard configuration, in `cline_mcp_settings.json`, with `"timeout": 300` after the `env` block. It counts in seconds and covers the start as well as a call: without it Cline gives a server 1.5 seconds to start, and a call 60.',
     ]),
     section("Zed", [
-      'The standard configuration, in `settings.json`, with `"context_servers"` in place of `"mcpServers"`.',
+      'The standard configuration, in `settings.json`, with `"context_servers"` in place of `"mcpServers"`, and `"timeout": 300` after the `env` block. It counts in seconds: without it Zed gives the start and each call 60.',
     ]),
     section("From a clone", [
       `Clone and build it as under [Development](#development). Then the standard configuration, with \`"command": "node", "args": ["/full/path/to/${name}/dist/index.js"]\` in it; on Windows each backslash in JSON is written twice.`,
@@ -82,8 +82,13 @@ function section(title: string, parts: readonly string[]): string {
   return [`<details>\n<summary><b>${title}</b></summary>`, ...parts, "</details>"].join("\n\n");
 }
 
+/** An object that holds neither objects nor lists stays on one line. */
 function json(value: unknown): string {
-  return code("json", JSON.stringify(value, null, 2));
+  const text = JSON.stringify(value, null, 2);
+  return code(
+    "json",
+    text.replace(/\{[^{}[\]]*\}/g, (object) => object.replace(/\s+/g, " ")),
+  );
 }
 
 function code(language: string, text: string): string {

@@ -22,7 +22,8 @@ const SETTINGS: readonly Setting[] = [
   {
     variable: "MINIMAX_OUTPUT_DIR",
     key: "output_directory",
-    addition: " Left empty: Pictures/minimax-image-mcp.",
+    addition:
+      " Left empty: output in the directory the server is started in or, where that cannot be used, Pictures/minimax-image-mcp in your home directory.",
     form: { type: "directory", title: "Where images are saved" },
   },
   {
