@@ -601,6 +601,21 @@ test("a download that may work the next time is not given up while something com
   expect(await reader.next()).toEqual({ done: true, value: undefined });
 });
 
+test("a download that may work the next time is not given up while a slow disk writes what came", async () => {
+  await using web = await startWebServer((_, response) => {
+    response.writeHead(200).write("one");
+    setImmediate(() => response.end("two"));
+  });
+  const clock = manualClock();
+  const reader = clientFor(web.url, clock).readImage({ link: web.url }, NOBODY_ABORTS);
+  let bytes = Buffer.from((await reader.next()).value ?? []);
+
+  await clock.advance(DOWNLOAD_STALL_MS * 3);
+  for await (const chunk of reader) bytes = Buffer.concat([bytes, chunk]);
+
+  expect(String(bytes)).toBe("onetwo");
+});
+
 test.each([
   ["that is refused", 403, "HTTP 403"],
   ["that leads nowhere", 302, "no URL"],

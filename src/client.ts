@@ -178,12 +178,13 @@ export class MiniMaxClient {
       const response = await get(link, stallTimer.signal, this.#isHostLocal);
       let bytes = 0;
       for await (const chunk of bodyOf(response, stallTimer.signal)) {
-        stallTimer.touch();
+        stallTimer.pause();
         bytes += chunk.byteLength;
         if (bytes > IMAGE_MAX_BYTES) {
           throw new ImageError(`The image behind the link is larger than ${IMAGE_MAX_BYTES} bytes.`);
         }
         yield chunk;
+        stallTimer.touch();
       }
     } catch (error) {
       signal.throwIfAborted();

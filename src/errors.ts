@@ -78,11 +78,11 @@ export class ImageError extends UserFacingError {
 }
 
 /** The bytes of an image end before the image does. Getting them again may help. */
-export class CutShortError extends UserFacingError {
-  override readonly name = "CutShortError";
+export class TruncatedImageError extends UserFacingError {
+  override readonly name = "TruncatedImageError";
 
   constructor() {
-    super("The image ends too early: its file is not complete.", { retryAfterMs: 0 });
+    super("The image is truncated.", { retryAfterMs: 0 });
   }
 }
 

@@ -7,7 +7,7 @@ import {
   SAVING_GRACE_MS,
   SAVING_USUAL_MS,
 } from "./constants.ts";
-import { CutShortError, DeadlineExceededError, ImageError, UserFacingError } from "./errors.ts";
+import { DeadlineExceededError, ImageError, TruncatedImageError, UserFacingError } from "./errors.ts";
 import type { GenerationResult } from "./minimax/reply.ts";
 import type { GeneratedImage, UsableImage } from "./minimax/reply-images.ts";
 import { toRequest } from "./minimax/request.ts";
@@ -22,7 +22,7 @@ import { assertFits, type FreeSpace, freeSpaceOf } from "./utils/free-space.ts";
 import { assertWritable, resolveOutputDirectory } from "./utils/output-directory.ts";
 import type { OutputRoot } from "./utils/output-root.ts";
 import type { LocalImage } from "./utils/reference-file.ts";
-import { type Destination, saveImage } from "./utils/save-image.ts";
+import { type Destination, publishImage, writeImage, type WrittenImage } from "./utils/save-image.ts";
 
 /** What a call needs from the process it runs in. */
 export interface Dependencies {
@@ -46,7 +46,7 @@ export interface Dependencies {
 interface Saved {
   readonly saved: SavedImage;
   /** Whether its bytes end before the image does. */
-  readonly isCutShort: boolean;
+  readonly isTruncated: boolean;
 }
 
 /** One image's fate; `index` is its position in MiniMax's answer, from 0. */
@@ -123,15 +123,15 @@ async function saveAll(
   });
   const namesOf = nameSequence(input, images.length, dependencies);
   const directory = directoryFor(input, dependencies);
-  const saveOne = async (image: GeneratedImage, nextBaseName: Destination["nextBaseName"]): Promise<Saved> => {
+  const save = async (image: GeneratedImage, nextBaseName: Destination["nextBaseName"]): Promise<Saved> => {
     const destination = { directory: await directory, nextBaseName };
     if ("problem" in image) throw new ImageError(`MiniMax's image cannot be used: ${image.problem}.`);
-    const saved = await saveWhole(image, destination, dependencies, call);
+    const saved = await saveOne(image, destination, dependencies, call);
     done += 1;
     return saved;
   };
   const outcomes = images.map((image, position) => {
-    const saving = unlessStuck(saveOne(image, namesOf(position + 1)), call.signal, SAVING_GRACE_MS);
+    const saving = unlessStuck(save(image, namesOf(position + 1)), call.signal, SAVING_GRACE_MS);
     return outcomeOf(image.index, saving, call.cancelSignal, dependencies.log);
   });
   const settled = await unlessStuck(Promise.allSettled(outcomes), call.cancelSignal, FILE_SYSTEM_GRACE_MS);
@@ -139,32 +139,41 @@ async function saveAll(
   return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }
 
-/**
- * Saves one image. A download that ends too early costs nothing to get again; when it never comes whole, the last
- * attempt keeps what there is.
- */
-async function saveWhole(
+/** Saves one image. */
+async function saveOne(
   image: UsableImage,
   destination: Destination,
   { client, timing }: Dependencies,
   call: Call,
 ): Promise<Saved> {
-  let isCutShort = false;
-  const note = (): void => {
-    isCutShort = true;
+  const write = (): Promise<WrittenImage> =>
+    writeImage(client.readImage(image, call.signal), destination.directory, call.cancelSignal);
+  await using written = await ("link" in image ? download(write, timing, call) : write());
+  const saved = await publishImage(written, destination, call.cancelSignal);
+  return { saved, isTruncated: written.isTruncated };
+}
+
+/**
+ * Retries a download, which costs nothing, until it is whole. Of those that were truncated the longest is kept: it
+ * takes the place of a whole one that never comes.
+ */
+async function download(write: () => Promise<WrittenImage>, timing: Timing, call: Call): Promise<WrittenImage> {
+  let truncated: WrittenImage | undefined;
+  const attempt = async (): Promise<WrittenImage> => {
+    const written = await write();
+    if (!written.isTruncated) return written;
+    const isLongest = truncated === undefined || written.bytes > truncated.bytes;
+    await (isLongest ? truncated : written)?.[Symbol.asyncDispose]();
+    if (isLongest) truncated = written;
+    throw new TruncatedImageError();
   };
-  const refuse = (): void => {
-    throw new CutShortError();
-  };
-  const save = (onCutShort: () => void) => (): Promise<SavedImage> =>
-    saveImage(client.readImage(image, call.signal), destination, call.cancelSignal, onCutShort);
-  const isFree = "link" in image;
-  const options = { ...call, onWait: () => undefined };
   try {
-    return { saved: await retry(save(isFree ? refuse : note), timing, options), isCutShort };
+    const whole = await retry(attempt, timing, { ...call, onWait: () => undefined });
+    await truncated?.[Symbol.asyncDispose]();
+    return whole;
   } catch (error) {
-    if (!(error instanceof UserFacingError && error.cause instanceof CutShortError)) throw error;
-    return { saved: await save(note)(), isCutShort };
+    if (truncated === undefined) throw error;
+    return truncated;
   }
 }
 

@@ -64,9 +64,9 @@ export function toOutput({ input, generation, outcomes, saved, fallbackNotice }:
     outcomes.length >= input.n
       ? ""
       : `MiniMax returned ${outcomes.length} of the ${plural(input.n, "image")} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`;
-  const cutShort = outcomes.flatMap((outcome) =>
-    "saved" in outcome && outcome.isCutShort
-      ? [`Image ${outcome.index + 1} ends too early and may show only a part: ${outcome.saved.path}`]
+  const truncated = outcomes.flatMap((outcome) =>
+    "saved" in outcome && outcome.isTruncated
+      ? [`Image ${outcome.index + 1} is truncated and may show only a part: ${outcome.saved.path}`]
       : [],
   );
   const output = {
@@ -80,7 +80,7 @@ export function toOutput({ input, generation, outcomes, saved, fallbackNotice }:
     ...(links.length === 0 ? {} : { image_urls: links }),
     ...(input.seed === undefined ? {} : { seed: input.seed }),
   };
-  return withWarnings(output, [...generation.warnings, fewer, ...cutShort, fallbackNotice ?? ""]);
+  return withWarnings(output, [...generation.warnings, fewer, ...truncated, fallbackNotice ?? ""]);
 }
 
 function withWarnings(output: ToolOutput, lines: readonly string[]): ToolOutput {

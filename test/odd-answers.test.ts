@@ -1,4 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import sharp from "sharp";
 import { expect, test, vi } from "vitest";
 import { toolOutputSchema } from "../src/schemas.ts";
@@ -15,7 +16,7 @@ import {
   succeed,
   withholdBody,
 } from "../stand-in/behaviours.ts";
-import { linkEndsEarly } from "../stand-in/object-store.ts";
+import { linkEndsEarly, linkStatus } from "../stand-in/object-store.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { spawnQuickServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
@@ -210,9 +211,31 @@ test("an image that ends too early, however often it is downloaded, is kept, wit
 
   const output = toolOutputSchema.parse(result.structuredContent);
   expect(await readFile(output.file_paths[0] ?? "")).toEqual(whole.subarray(0, 6000));
-  expect(output.warnings?.join()).toContain("Image 1 ends too early");
+  expect(output.warnings?.join()).toContain("Image 1 is truncated");
+  expect(api.downloads).toHaveLength(4);
   expect(api.requests).toHaveLength(1);
 });
+
+test.each([
+  ["is no longer there", [linkEndsEarly(6000), linkStatus(404)]],
+  ["ends earlier still", [linkEndsEarly(6000), linkEndsEarly(3000), linkEndsEarly(3000), linkEndsEarly(3000)]],
+])(
+  "an image that ends too early is kept, with a warning, when what is downloaded after it %s",
+  async (_what, linkScript) => {
+    const whole = await photo();
+    const { api, server } = shared.begin({ linkScript, createImage: () => Promise.resolve(whole) });
+
+    const result = await server.generate({ prompt: "a cat", response_format: "url" });
+
+    const output = toolOutputSchema.parse(result.structuredContent);
+    expect(await readFile(output.file_paths[0] ?? "")).toEqual(whole.subarray(0, 6000));
+    expect(output.warnings).toEqual([expect.stringContaining("Image 1 is truncated")]);
+    const files = await readdir(dirname(output.file_paths[0] ?? ""));
+    expect(files.filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    expect(api.downloads).toHaveLength(linkScript.length);
+    expect(api.requests).toHaveLength(1);
+  },
+);
 
 test.each(["jpeg", "png", "webp"] as const)(
   "an image that ends too early, as half a %s in base64 is kept, with a warning",
@@ -224,7 +247,7 @@ test.each(["jpeg", "png", "webp"] as const)(
 
     const output = toolOutputSchema.parse(result.structuredContent);
     expect(output.saved_count).toBe(2);
-    expect(output.warnings).toEqual([expect.stringContaining("Image 2 ends too early")]);
+    expect(output.warnings).toEqual([expect.stringContaining("Image 2 is truncated")]);
     expect(api.requests).toHaveLength(1);
   },
 );

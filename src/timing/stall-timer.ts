@@ -6,6 +6,7 @@ export class StallTimer implements Disposable {
   readonly #controller: LinkedAbortController;
   readonly #ended = new AbortController();
   #touchedMs: number;
+  #isPaused = false;
   #stalled = false;
 
   /**
@@ -35,6 +36,12 @@ export class StallTimer implements Disposable {
   /** Starts counting again. */
   touch(): void {
     this.#touchedMs = this.clock.monotonicMs();
+    this.#isPaused = false;
+  }
+
+  /** Does not count until `touch` is called: the silence is not the other side's. */
+  pause(): void {
+    this.#isPaused = true;
   }
 
   [Symbol.dispose](): void {
@@ -43,10 +50,14 @@ export class StallTimer implements Disposable {
   }
 
   async #watch(): Promise<void> {
-    for (let leftMs = this.limitMs; leftMs > 0; leftMs = this.#touchedMs + this.limitMs - this.clock.monotonicMs()) {
+    for (let leftMs = this.limitMs; leftMs > 0; leftMs = this.#leftMs()) {
       await this.clock.sleep(leftMs, this.#ended.signal);
     }
     this.#stalled = true;
     this.#controller.abort();
+  }
+
+  #leftMs(): number {
+    return this.#isPaused ? this.limitMs : this.#touchedMs + this.limitMs - this.clock.monotonicMs();
   }
 }

@@ -9,12 +9,22 @@ import { expect, test } from "vitest";
 import { evaluating } from "../../test/support/evaluating.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { ImageError } from "../errors.ts";
-import { saveImage } from "./save-image.ts";
+import type { SavedImage } from "../schemas.ts";
+import { type Destination, publishImage, writeImage } from "./save-image.ts";
 
 const SIZE = { width: 60, height: 40 };
 const canMount =
   process.platform === "linux" && spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
 const NOBODY_ABORTS = new AbortController().signal;
+
+async function saveImage(
+  source: AsyncIterable<Uint8Array>,
+  destination: Destination,
+  signal: AbortSignal,
+): Promise<SavedImage> {
+  await using written = await writeImage(source, destination.directory, signal);
+  return await publishImage(written, destination, signal);
+}
 
 function image(background = "tomato"): Sharp {
   return sharp({ create: { ...SIZE, channels: 3, background } });
@@ -537,8 +547,8 @@ test.runIf(canMount).each([
   const module = JSON.stringify(new URL("./save-image.ts", import.meta.url).href);
   const path = JSON.stringify(directory.path);
   const script = `import { readdir } from "node:fs/promises";
-      import { saveImage } from ${module};
-      saveImage([Buffer.alloc(100_000)], { directory: ${path}, nextBaseName: () => "hero" }, new AbortController().signal)
+      import { writeImage } from ${module};
+      writeImage([Buffer.alloc(100_000)], ${path}, new AbortController().signal)
         .catch(async (error) => console.log(error.name, error.message, await readdir(${path})));`;
 
   const { stdout } = await promisify(execFile)("unshare", [

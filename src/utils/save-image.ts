@@ -17,32 +17,52 @@ export interface Destination {
   readonly nextBaseName: (isTaken: IsTaken) => string | Promise<string>;
 }
 
+/** An image in a temporary file, which is gone once this is disposed of. */
+export interface WrittenImage extends AsyncDisposable {
+  readonly temporary: string;
+  readonly header: ImageHeader;
+  readonly bytes: number;
+  /** Whether the bytes end before the image does. */
+  readonly isTruncated: boolean;
+}
+
 /**
- * Writes one image. It streams into a temporary file beside its destination and gets its name only when it is whole and
- * is an image; a file that exists is never replaced. Whatever happens, the temporary file is gone afterwards.
+ * Streams one image into a temporary file of the directory.
  *
- * @param onCutShort - told when the bytes end before the image does; the image is kept unless this throws
  * @throws ImageError when the bytes are no image or cannot be written; the source's own error; the signal's reason on
- *   abort
+ *   abort. Then the temporary file is gone
  */
-export async function saveImage(
+export async function writeImage(
   source: AsyncIterable<Uint8Array>,
+  directory: string,
+  signal: AbortSignal,
+): Promise<WrittenImage> {
+  signal.throwIfAborted();
+  const temporary = temporaryPath(directory);
+  const remove = (): Promise<void> => removeFile(temporary).catch(() => undefined);
+  try {
+    const { bytes, header, isTruncated } = await write(temporary, source, directory, signal);
+    if (header === undefined) throw new ImageError("What MiniMax delivered is not a JPEG, PNG or WebP image.");
+    return { temporary, header, bytes, isTruncated, [Symbol.asyncDispose]: remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/**
+ * Gives a written image its name. A file that exists is never replaced.
+ *
+ * @throws ImageError when that cannot be done; the signal's reason on abort
+ */
+export async function publishImage(
+  { temporary, header, bytes }: WrittenImage,
   destination: Destination,
   signal: AbortSignal,
-  onCutShort: () => void = () => undefined,
 ): Promise<SavedImage> {
   signal.throwIfAborted();
-  const temporary = temporaryPath(destination.directory);
-  try {
-    const { bytes, header, isCutShort } = await write(temporary, source, destination.directory, signal);
-    if (header === undefined) throw new ImageError("What MiniMax delivered is not a JPEG, PNG or WebP image.");
-    if (isCutShort) onCutShort();
-    signal.throwIfAborted();
-    const path = await publish(temporary, destination, header, signal);
-    return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
-  } finally {
-    await removeFile(temporary).catch(() => undefined);
-  }
+  const path = await publish(temporary, destination, header, signal);
+  return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
 }
 
 /**
@@ -64,7 +84,7 @@ async function write(
   source: AsyncIterable<Uint8Array>,
   directory: string,
   signal: AbortSignal,
-): Promise<{ bytes: number; header: ImageHeader | undefined; isCutShort: boolean }> {
+): Promise<{ bytes: number; header: ImageHeader | undefined; isTruncated: boolean }> {
   const file = await onDisk(directory, () => open(path, "wx+"));
   const end = new ImageEnd();
   let bytes = 0;
@@ -78,7 +98,7 @@ async function write(
       end.add(chunk);
     }
     header ??= await onDisk(directory, () => headerOf(file, bytes));
-    return { bytes, header, isCutShort: end.isMissing };
+    return { bytes, header, isTruncated: end.isMissing };
   } finally {
     await onDisk(directory, () => file.close());
   }
