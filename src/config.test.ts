@@ -310,6 +310,26 @@ test.each([
   expect(message).not.toContain("secret");
 });
 
+test.each([
+  ["HTTPS_PROXY", "$SECRET_PROXY", "is a placeholder that nobody filled in: put the URL itself there"],
+  ["https_proxy", "http://${secret}:3128", "is a placeholder that nobody filled in: put the URL itself there"],
+  ["HTTP_PROXY", "%SECRET%", "is a placeholder that nobody filled in: put the URL itself there"],
+  ["HTTP_PROXY", "<secret>", "is a placeholder that nobody filled in: put the URL itself there"],
+  ["http_proxy", '"http://secret.example:1"', "has quotation marks around it: leave them out"],
+])("the proxies are refused where they can only be a mistake: %s=%s", (name, text, words) => {
+  const message = refusalOf({ MINIMAX_API_KEY: KEY, [name]: text });
+
+  expect(message.split("\n")).toEqual(["The server cannot start:", `- ${name.toUpperCase()} ${words}.`]);
+  expect(message.toLowerCase()).not.toContain("secret");
+});
+
+test.each([
+  { https_proxy: "${https_proxy}", HTTPS_PROXY: PROXY },
+  { https_proxy: " ${env:X} ", HTTPS_PROXY: PROXY },
+])("the proxies are not set by a setting that nobody filled in: %j", (environment) => {
+  expect(configOf(environment).proxies?.https).toBe(PROXY);
+});
+
 test("every bad variable is named in one message, a line each", () => {
   const message = refusalOf({ MINIMAX_API_HOST: "http://example.com", MINIMAX_OUTPUT_DIR: "\0" });
 

@@ -28,6 +28,7 @@ export interface Directories {
 }
 
 const UNFILLED_SETTING = /^\$\{[^}]*\}$/;
+
 /**
  * Reads the variables this server knows.
  *
@@ -35,7 +36,7 @@ const UNFILLED_SETTING = /^\$\{[^}]*\}$/;
  */
 export function parseConfig(environment: NodeJS.ProcessEnv, directories: Directories): Config {
   const given = filledIn(environment);
-  const parsed = environmentSchema.safeParse({ ...given, ...lowerCaseProxies(environment) });
+  const parsed = environmentSchema.safeParse({ ...given, ...lowerCaseProxies(given) });
   const problems = parsed.error?.issues.map(({ message }) => message) ?? [];
   const absolute = (variable: string, names: readonly string[]): readonly string[] =>
     absolutePaths(names, directories, (problem) => problems.push(`${variable} ${problem}`));

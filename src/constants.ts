@@ -258,3 +258,20 @@ export const API_CODES: Readonly<Record<number, ApiCode>> = {
 
 /** HTTP statuses that say that nothing was generated and that a retry may work. */
 export const TRANSIENT_HTTP_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 529]);
+
+/** The hint where something answers that is no MiniMax API host. */
+export const CHECK_HOST = "Check MINIMAX_API_HOST: it has to be a MiniMax API host.";
+
+const CHECK_PARAMETERS = "MiniMax did not accept the parameters: correct what it names, or simplify the call.";
+
+/** What to do about an HTTP error that brings no MiniMax code. */
+export const HTTP_STATUS_RECOVERIES: Readonly<Record<number, string | undefined>> = {
+  400: CHECK_PARAMETERS,
+  401: API_CODES[1004]?.recovery,
+  402: API_CODES[1008]?.recovery,
+  403: API_CODES[1004]?.recovery,
+  404: CHECK_HOST,
+  407: "Put the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY.",
+  413: "Give fewer or smaller subject references.",
+  422: CHECK_PARAMETERS,
+};

@@ -9,7 +9,7 @@ import {
   REQUESTS_PER_MINUTE_RANGE,
 } from "./constants.ts";
 import { isLoopback } from "./minimax/loopback.ts";
-import { mistakeInKey, mistakeInPath } from "./utils/path-words.ts";
+import { mistakeInKey, mistakeInPath, mistakeInProxy } from "./utils/path-words.ts";
 import { badDirectoryName } from "./utils/windows-names.ts";
 
 const HOW_TO_SET_KEY =
@@ -40,10 +40,17 @@ const integer = (name: string, fallback: number, { minimum, maximum }: { minimum
     .pipe(z.number().min(minimum, { error }).max(maximum, { error }));
 };
 
+const refuseMistake = (name: string, mistake: string | undefined, context: z.RefinementCtx): void => {
+  if (mistake !== undefined) context.addIssue({ code: "custom", message: `${name} ${mistake}`, continue: false });
+};
+
 const proxyUrl = (name: string) =>
   z
     .string()
     .trim()
+    .superRefine((text, context) => {
+      refuseMistake(name, mistakeInProxy(text), context);
+    })
     .default("")
     .transform((text) => (text === "" ? undefined : /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`))
     .refine((text) => text === undefined || !/^socks/i.test(text), {
@@ -53,10 +60,6 @@ const proxyUrl = (name: string) =>
     .refine((text) => text === undefined || isProxyUrl(text), {
       error: `${name} has to be the http:// or https:// URL of a proxy, with % in its user and password written as %25`,
     });
-
-const refuseMistake = (name: string, mistake: string | undefined, context: z.RefinementCtx): void => {
-  if (mistake !== undefined) context.addIssue({ code: "custom", message: `${name} ${mistake}` });
-};
 
 /** The environment variables this server reads, each judged by itself; texts become values, paths stay words. */
 export const environmentSchema = z.object({

@@ -1,18 +1,7 @@
-import { API_CODES, TRANSIENT_HTTP_STATUSES, TRY_LATER } from "./constants.ts";
+import { API_CODES, CHECK_HOST, HTTP_STATUS_RECOVERIES, TRANSIENT_HTTP_STATUSES, TRY_LATER } from "./constants.ts";
 import { formatSeconds, quoted } from "./text.ts";
 
-const CHECK_HOST = "Check MINIMAX_API_HOST: it has to be a MiniMax API host.";
-const CHECK_PARAMETERS = "MiniMax did not accept the parameters: correct what it names, or simplify the call.";
-const RECOVERY_FROM_STATUS: Readonly<Record<number, string | undefined>> = {
-  400: CHECK_PARAMETERS,
-  401: API_CODES[1004]?.recovery,
-  402: API_CODES[1008]?.recovery,
-  403: API_CODES[1004]?.recovery,
-  404: CHECK_HOST,
-  407: "Put the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY.",
-  413: "Give fewer or smaller subject references.",
-  422: CHECK_PARAMETERS,
-};
+const CHECK_NETWORK = "Check the network connection, and MINIMAX_API_HOST.";
 
 /** The hint for a certificate that is not accepted. */
 const TRUST_CERTIFICATE =
@@ -91,9 +80,10 @@ export class DeadlineExceededError extends UserFacingError {
   override readonly name = "DeadlineExceededError";
 
   constructor(readonly budgetMs: number) {
-    super(`The call ran out of time (limit ${formatSeconds(budgetMs)}).`, {
-      ...unsent("Call again later, or raise MINIMAX_TIMEOUT_MS."),
-    });
+    super(
+      `The call ran out of time (limit ${formatSeconds(budgetMs)}).`,
+      unsent("Call again later, or raise MINIMAX_TIMEOUT_MS."),
+    );
   }
 }
 
@@ -157,7 +147,7 @@ export class ConnectionError extends UserFacingError {
   constructor(host: string, reason: string, options?: ErrorOptions) {
     super(`Could not connect to ${host} (${reason}).`, {
       ...options,
-      ...unsent("Check the network connection, and MINIMAX_API_HOST."),
+      ...unsent(CHECK_NETWORK),
       retryAfterMs: 0,
     });
   }
@@ -181,9 +171,8 @@ export class ConnectTimeoutError extends UserFacingError {
   override readonly name = "ConnectTimeoutError";
 
   constructor(host: string, budgetMs: number) {
-    super(`The call ran out of time (limit ${formatSeconds(budgetMs)}) while it was connecting to ${host}.`, {
-      ...unsent("Check the network connection, and MINIMAX_API_HOST."),
-    });
+    const limit = formatSeconds(budgetMs);
+    super(`The call ran out of time (limit ${limit}) while it was connecting to ${host}.`, unsent(CHECK_NETWORK));
   }
 }
 
@@ -194,7 +183,11 @@ export class ConnectTimeoutError extends UserFacingError {
 export class UnknownOutcomeError extends UserFacingError {
   override readonly name = "UnknownOutcomeError";
 
-  constructor(whatHappened: string, details: Omit<ErrorDetails, "retryAfterMs"> = {}) {
+  /** @param whatHappened - a sentence's end */
+  constructor(
+    readonly whatHappened: string,
+    details: Omit<ErrorDetails, "retryAfterMs"> = {},
+  ) {
     super(
       `The request was sent, but ${whatHappened}. The images may have been generated and billed, so it was not retried.`,
       { ...details, recovery: details.recovery ?? "Calling again is your choice: it may be billed a second time." },
@@ -280,7 +273,7 @@ function unsent(advice: string): Pick<ErrorDetails, "recovery" | "recoveryAfterS
 
 function recoveryFromStatus(status: number, sentence: string): string | undefined {
   if (TRANSIENT_HTTP_STATUSES.has(status)) return TRY_LATER;
-  const known = RECOVERY_FROM_STATUS[status];
+  const known = HTTP_STATUS_RECOVERIES[status];
   if (known !== undefined) return known;
   return sentence === "" ? CHECK_HOST : "Correct what MiniMax names, then call again.";
 }

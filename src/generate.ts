@@ -7,12 +7,19 @@ import {
   SAVING_GRACE_MS,
   SAVING_USUAL_MS,
 } from "./constants.ts";
-import { DeadlineExceededError, ImageError, TruncatedImageError, UserFacingError } from "./errors.ts";
+import {
+  DeadlineExceededError,
+  ImageError,
+  OutputDirectoryError,
+  SubjectReferenceError,
+  TruncatedImageError,
+  UserFacingError,
+} from "./errors.ts";
 import type { GenerationResult } from "./minimax/reply.ts";
 import type { GeneratedImage, UsableImage } from "./minimax/reply-images.ts";
 import { toRequest } from "./minimax/request.ts";
 import type { GenerationRequest, SavedImage, ToolInput } from "./schemas.ts";
-import { messageOf, plural } from "./text.ts";
+import { formatSeconds, messageOf, plural, truncate } from "./text.ts";
 import { unlessStuck } from "./timing/abort.ts";
 import type { Call } from "./timing/call.ts";
 import { retry, type Timing } from "./timing/retry.ts";
@@ -23,6 +30,9 @@ import { assertWritable, resolveOutputDirectory } from "./utils/output-directory
 import type { OutputRoot } from "./utils/output-root.ts";
 import type { LocalImage } from "./utils/reference-file.ts";
 import { type Destination, publishImage, writeImage, type WrittenImage } from "./utils/save-image.ts";
+
+const CHECK_DRIVE =
+  "No request was made. Check the disk or network drive, or choose another output_dir inside the base directory.";
 
 /** What a call needs from the process it runs in. */
 export interface Dependencies {
@@ -82,14 +92,30 @@ export async function generateAndSave(input: ToolInput, dependencies: Dependenci
 /** Reads the references and proves the directory: whatever can be refused is refused here, before anything is paid. */
 async function prepare(input: ToolInput, dependencies: Dependencies, call: Call): Promise<GenerationRequest> {
   const { directoryProofs, outputRoot, readLocalImage } = dependencies;
-  const request = await toRequest(input, (path, name) => readLocalImage(path, name, REFERENCE_MAX_BYTES, call.signal));
-  const space = await directoryProofs.run(input.output_dir ?? outputRoot.defaultDirectory, call.signal, async () => {
+  const request = await toRequest(input, (path, name) =>
+    readLocalImage(path, name, REFERENCE_MAX_BYTES, call.signal).catch((error: unknown) => {
+      throw error instanceof DeadlineExceededError
+        ? new SubjectReferenceError(`${name}: ${silent(path, error)}`)
+        : error;
+    }),
+  );
+  const requested = input.output_dir ?? outputRoot.defaultDirectory;
+  const proof = async (): Promise<FreeSpace> => {
     const directory = await directoryFor(input, dependencies);
     await assertWritable(directory, outputRoot.base);
     return freeSpaceOf(directory);
+  };
+  const space = await directoryProofs.run(requested, call.signal, proof).catch((error: unknown) => {
+    throw error instanceof DeadlineExceededError
+      ? new OutputDirectoryError(`The output directory ${silent(requested, error)}`, { recovery: CHECK_DRIVE })
+      : error;
   });
   assertFits(space, bytesOf(input));
   return request;
+}
+
+function silent(path: string, { budgetMs }: DeadlineExceededError): string {
+  return `${truncate(path)} did not answer within the call's ${formatSeconds(budgetMs)}.`;
 }
 
 /** About how much the images of a call will take on the disk. */

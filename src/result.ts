@@ -60,10 +60,14 @@ export function toOutput({ input, generation, outcomes, saved, fallbackNotice }:
     "failure" in outcome ? [{ index: outcome.index, error: outcome.failure }] : [],
   );
   const links = generation.images.flatMap((image) => ("link" in image ? [image.link] : []));
+  const counted =
+    generation.withheld === undefined
+      ? ""
+      : `; it counts ${generation.withheld} as failed or withheld by its safety filter`;
   const fewer =
     outcomes.length >= input.n
       ? ""
-      : `MiniMax returned ${outcomes.length} of the ${plural(input.n, "image")} asked for; it says that ${generation.metadata.failed_count} failed or were withheld by its safety filter.`;
+      : `MiniMax returned ${outcomes.length} of the ${plural(input.n, "image")} asked for${counted}.`;
   const truncated = outcomes.flatMap((outcome) =>
     "saved" in outcome && outcome.isTruncated
       ? [`Image ${outcome.index + 1} is truncated and may show only a part: ${outcome.saved.path}`]

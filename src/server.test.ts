@@ -28,6 +28,7 @@ const IMAGE = bigJpeg(2000);
 const MADE: GenerationResult = {
   id: "1",
   images: [{ index: 0, chunks: [IMAGE] }],
+  withheld: undefined,
   metadata: { failed_count: "0", success_count: "1" },
   warnings: [],
 };
@@ -315,6 +316,16 @@ test("a result gives the links, and says when they expire", async () => {
   expect(textOf(result)).toContain(`Link 1 (expires in 24 h): ${image_urls[0] ?? ""}`);
 });
 
+test("a result that holds fewer images than asked for puts no count into MiniMax's mouth", async () => {
+  const data = { image_base64: [IMAGE.toString("base64")] };
+  await using api = await startStandIn({ script: [answer(JSON.stringify({ data, base_resp: { status_code: 0 } }))] });
+  await using server = await startServer({ api });
+
+  const { structuredContent } = await server.generate({ prompt: "a cat", n: 3 });
+
+  expect(toolOutputSchema.parse(structuredContent).warnings).toEqual(["MiniMax returned 1 of the 3 images asked for."]);
+});
+
 test("a result says how many images MiniMax withheld", async () => {
   await using api = await startStandIn({
     script: [succeed({ withheld: 2 })],
@@ -325,7 +336,9 @@ test("a result says how many images MiniMax withheld", async () => {
   const result = await server.generate({ prompt: "a cat", n: 3 });
 
   const { warnings } = toolOutputSchema.parse(result.structuredContent);
-  expect(warnings).toEqual([expect.stringContaining("returned 1 of the 3 images asked for; it says that 2 failed")]);
+  expect(warnings).toEqual([
+    "MiniMax returned 1 of the 3 images asked for; it counts 2 as failed or withheld by its safety filter.",
+  ]);
   expect(textOf(result)).toContain(`Warning: ${warnings?.[0] ?? "none"}`);
 });
 

@@ -566,6 +566,39 @@ test("equal calls of a client that says nothing are one from 55 s on, and both a
   expect(api.requests).toHaveLength(2);
 });
 
+test("equal calls of a client that says nothing are one also when the first ended meanwhile, after 55 s: once", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [held.behaviour] });
+  await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  const first = begin(server, CAT, { silent: true });
+  await waitFor("the request", () => api.requests.length === 1);
+  await sleep(56_000 / 30);
+  held.release();
+  await first.result;
+
+  expect(warningsOf(await server.generate({ prompt: "a dog" }))).toEqual([]);
+  expect(api.requests).toHaveLength(2);
+  expect(warningsOf(await begin(server, CAT, { silent: true }).result)).toEqual([fromEarlier]);
+  expect(api.requests).toHaveLength(2);
+  expect(warningsOf(await begin(server, CAT, { silent: true }).result)).toEqual([]);
+  expect(api.requests).toHaveLength(3);
+});
+
+test("equal calls of a client that says nothing stay two when the first ended sooner, and when it asks for progress", async () => {
+  const held = hold();
+  await using api = await startStandIn({ script: [succeed(), held.behaviour] });
+  await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  await begin(server, CAT, { silent: true }).result;
+  const second = begin(server);
+  await waitFor("the request", () => api.requests.length === 2);
+  await sleep(56_000 / 30);
+  held.release();
+
+  expect(warningsOf(await second.result)).toEqual([]);
+  expect(warningsOf(await begin(server, CAT, { silent: true }).result)).toEqual([]);
+  expect(api.requests).toHaveLength(3);
+});
+
 test("equal calls of a client that says nothing stay two before that", async () => {
   const held = hold();
   await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });

@@ -16,9 +16,13 @@ export interface BuiltFile {
   readonly sources: readonly string[];
 }
 
-/** The few lines that clients start: they check the Node version and import the server beside them. */
+/**
+ * The few lines that clients start: they check the Node version and import the server beside them. Also a Node that is
+ * far too old has to understand them.
+ */
 export function bundleLauncher(): Promise<BuiltFile> {
-  return bundle("index.js", { input: "src/cli/launch.ts", beside: { "../index.ts": "./server.js" }, minify: false });
+  const beside = { "../index.ts": "./server.js" };
+  return bundle("index.js", { input: "src/cli/launch.ts", beside, minify: false, target: "node12.20" });
 }
 
 /**
@@ -57,12 +61,14 @@ async function bundle(
     input,
     beside,
     minify = true,
+    target = "node20.19",
     plugins = [],
   }: {
     input: string;
     /** Imports that become files of their own. */
     beside: Readonly<Record<string, string>>;
     minify?: boolean;
+    target?: string;
     plugins?: readonly Plugin[];
   },
 ): Promise<BuiltFile> {
@@ -73,7 +79,7 @@ async function bundle(
   const { output } = await build({
     input,
     platform: "node",
-    transform: { target: "node20.19" },
+    transform: { target },
     resolve: { alias: Object.fromEntries(UNUSED_LIBRARIES.map((name) => [name, UNUSED_LIBRARY])) },
     plugins: [filesBeside, ...plugins],
     write: false,

@@ -49,7 +49,7 @@ export class CallRegistry {
     const key = callKey(input);
     const earlier = this.#jobs.find((job) => job.continues(key));
     const job = earlier ?? this.#start(key, input.prompt, work);
-    let hasReceived = false;
+    let isAnswered = false;
     job.join(waiter);
     try {
       const outcome = await unlessAborted(job.outcome, waiter.signal);
@@ -57,11 +57,11 @@ export class CallRegistry {
       const notices = [...(earlier === undefined ? [] : [FROM_EARLIER_CALL]), ...others.map(describeUnreceived)];
       const rendered = await render({ outcome, notices });
       waiter.signal.throwIfAborted();
-      hasReceived = true;
+      isAnswered = true;
       for (const other of others) this.#reported.add(other);
       return rendered;
     } finally {
-      job.leave(waiter, { hasReceived });
+      job.leave(waiter, { isAnswered });
       this.#forget();
     }
   }
@@ -89,7 +89,7 @@ export class CallRegistry {
   /** Other calls with images of which nobody has heard yet. */
   #unreported(than: Job<ToolOutput>): Job<ToolOutput>[] {
     return this.#jobs
-      .filter((job) => job !== than && !this.#reported.has(job) && savedBy(job).length > 0)
+      .filter((job) => job !== than && !job.isAnswered && !this.#reported.has(job) && savedBy(job).length > 0)
       .slice(0, UNRECEIVED_REPORTED_AT_ONCE);
   }
 

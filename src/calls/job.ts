@@ -40,6 +40,7 @@ export class Job<T> {
   #activity: Parameters<Call["onActivity"]> | undefined;
   #mayBeBilled = false;
   #hasTimedOut = false;
+  #isAnswered = false;
   #isReceived = false;
   #ended: { readonly outcome: Outcome<T>; readonly atMs: number } | undefined;
 
@@ -55,13 +56,21 @@ export class Job<T> {
     return this.options.title;
   }
 
-  /** What the work came to, when nobody received it and it may have cost money; absent while it runs. */
+  /**
+   * What the work came to, when it may have cost money and nobody is known to have received it: nobody was answered, or
+   * only requests that had said nothing for so long that they may be gone. Absent while it runs.
+   */
   get unreceived(): Outcome<T> | undefined {
     const ended = this.#ended;
     if (ended === undefined || this.#isReceived || this.#waitingSinceMs.size > 0 || !this.#mayBeBilled) {
       return undefined;
     }
     return this.options.clock.monotonicMs() - ended.atMs < UNRECEIVED_KEPT_MS ? ended.outcome : undefined;
+  }
+
+  /** Whether a request was answered with the outcome, received or not. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
   }
 
   /** Whether the job is still of use to anybody. */
@@ -76,10 +85,7 @@ export class Job<T> {
   continues(key: string): boolean {
     if (key !== this.options.key || this.#cancellation.signal.aborted) return false;
     if (this.#ended !== undefined) return this.unreceived !== undefined;
-    const patientSinceMs = this.options.clock.monotonicMs() - SILENT_TIMEOUT_MS;
-    return [...this.#waitingSinceMs].every(
-      ([waiter, sinceMs]) => waiter.onActivity === undefined && sinceMs <= patientSinceMs,
-    );
+    return [...this.#waitingSinceMs.keys()].every((waiter) => this.#mayBeGone(waiter));
   }
 
   /** Lets a request of the client wait; it is told at once what is being done. */
@@ -88,10 +94,12 @@ export class Job<T> {
     if (this.#activity !== undefined) waiter.onActivity?.(...this.#activity);
   }
 
-  /** The request of the client no longer waits, because it received the outcome or because its signal aborted. */
-  leave(waiter: Waiter, { hasReceived }: { hasReceived: boolean }): void {
+  /** The request of the client no longer waits, because it was answered or because its signal aborted. */
+  leave(waiter: Waiter, { isAnswered }: { isAnswered: boolean }): void {
+    this.#isReceived ||= isAnswered && !(this.#hasValue && this.#mayBeGone(waiter));
+    this.#isAnswered ||= isAnswered;
     this.#waitingSinceMs.delete(waiter);
-    this.#isReceived ||= hasReceived;
+    if (isAnswered) return;
     const reason: unknown = waiter.signal.reason;
     this.#hasTimedOut = typeof reason === "string" && CLIENT_TIMEOUT.test(reason);
     this.#cancelUnlessNeeded(reason);
@@ -100,6 +108,16 @@ export class Job<T> {
   /** Ends the work, whoever waits. */
   cancel(reason?: unknown): void {
     this.#cancellation.abort(reason);
+  }
+
+  get #hasValue(): boolean {
+    return this.#ended !== undefined && "value" in this.#ended.outcome;
+  }
+
+  /** Some clients give up without a word: one that asked for no progress and has waited for long may have done so. */
+  #mayBeGone(waiter: Waiter): boolean {
+    const sinceMs = this.#waitingSinceMs.get(waiter) ?? 0;
+    return waiter.onActivity === undefined && this.options.clock.monotonicMs() - sinceMs >= SILENT_TIMEOUT_MS;
   }
 
   #cancelUnlessNeeded(reason?: unknown): void {

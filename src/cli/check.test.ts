@@ -180,9 +180,23 @@ test.each([200, 302, 404, 500])(
 
     expect(lineOf(report, "API host")).toContain(`can be reached (HTTP ${status})`);
     expect(lineOf(report, "API key")).toContain("could not be judged: ");
+    expect(report.text).not.toContain("billed");
     expect(report.ok).toBe(false);
   },
 );
+
+test("a check fails where the host's answer breaks off, and speaks of no images", async () => {
+  await using host = await startWebServer((_, response) => {
+    response.writeHead(200).write("{", () => response.destroy());
+  });
+  await using directory = await temporaryDirectory();
+
+  const report = await checked({ base: directory.path, defaultDirectory: directory.path }, { apiHost: host.url });
+
+  expect(lineOf(report, "API host")).toContain("can be reached, but ");
+  expect(report.text).not.toContain("billed");
+  expect(report.ok).toBe(false);
+});
 
 test("a check fails where nothing listens, and says so", async () => {
   await using directory = await temporaryDirectory();

@@ -1,7 +1,7 @@
 import type { MiniMaxClient } from "../client.ts";
 import type { Config } from "../config.ts";
 import { API_HOSTS, MAINLAND_HOSTS } from "../constants.ts";
-import { UserFacingError } from "../errors.ts";
+import { UnknownOutcomeError, UserFacingError } from "../errors.ts";
 import { formatSeconds, messageOf } from "../text.ts";
 import { unlessAborted } from "../timing/abort.ts";
 import type { Clock } from "../timing/clock.ts";
@@ -77,7 +77,10 @@ async function askHost(client: MiniMaxClient, signal: AbortSignal, host: string)
       reach: `can be reached (HTTP ${status})`,
     };
   } catch (error) {
-    const reach = `cannot be reached: ${error instanceof UserFacingError ? error.message : messageOf(error)}`;
+    const reach =
+      error instanceof UnknownOutcomeError
+        ? `can be reached, but ${error.whatHappened}`
+        : `cannot be reached: ${error instanceof UserFacingError ? error.message : messageOf(error)}`;
     return { isAccepted: false, isRefused: false, key: "was not judged", reach };
   }
 }

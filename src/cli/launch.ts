@@ -11,11 +11,11 @@ const [minimumMajor = 0, minimumMinor = 0] = minimum.split(".").map(Number);
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 
 if (major < minimumMajor || (major === minimumMajor && minor < minimumMinor)) {
-  process.stderr.write(`${name} needs Node.js ${minimum} or newer, and this is ${process.versions.node}.\n`);
+  process.stderr.write(`${name} needs Node.js ${minimum} or newer, but this is ${process.versions.node}.\n`);
   process.exitCode = 1;
 } else {
-  process.env["UV_THREADPOOL_SIZE"] ??= FILE_SYSTEM_THREADS;
-  const moduleApi: { enableCompileCache?: () => unknown; isBuiltin: unknown } = nodeModule;
-  moduleApi.enableCompileCache?.();
-  await import("../index.ts");
+  if (!("UV_THREADPOOL_SIZE" in process.env)) process.env["UV_THREADPOOL_SIZE"] = FILE_SYSTEM_THREADS;
+  const { enableCompileCache }: { enableCompileCache?: () => unknown; isBuiltin: unknown } = nodeModule;
+  if (enableCompileCache) enableCompileCache();
+  void import("../index.ts");
 }

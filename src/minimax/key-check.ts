@@ -1,4 +1,5 @@
-import { HttpError, UserFacingError } from "../errors.ts";
+import { HttpError, UnknownOutcomeError, UserFacingError } from "../errors.ts";
+import { messageOf } from "../text.ts";
 import { interpretReply, type UpstreamResponse } from "./reply.ts";
 
 const KEY_REFUSED: ReadonlySet<unknown> = new Set([1004, 2049]);
@@ -22,7 +23,7 @@ export function keyCheckOf(response: UpstreamResponse): KeyCheck {
   } catch (error) {
     const { code } = error instanceof UserFacingError ? error.details : {};
     const isRefused = KEY_REFUSED.has(code) || (error instanceof HttpError && HTTP_KEY_REFUSED.has(error.status));
-    const reason = error instanceof Error ? error.message : "";
+    const reason = error instanceof UnknownOutcomeError ? error.whatHappened : messageOf(error);
     return { status, verdict: isRefused ? "refused" : code === MODEL_REFUSED ? "accepted" : "unknown", reason };
   }
 }

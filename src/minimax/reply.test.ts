@@ -86,6 +86,7 @@ test("success: links come back in order, over https and otherwise untouched, wit
     id: "03ff3cd0820949eb8a410056b5f21d38",
     images: [1, 2, 3].map((n) => ({ index: n - 1, link: `${LINK}&n=${n}` })),
     metadata: { failed_count: "0", success_count: "3" },
+    withheld: "0",
     warnings: [],
   });
 });

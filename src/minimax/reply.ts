@@ -13,6 +13,8 @@ export interface GenerationResult {
   /** One to nine, in MiniMax's order. */
   readonly images: readonly GeneratedImage[];
   readonly metadata: { readonly failed_count: string; readonly success_count: string };
+  /** How many images MiniMax itself says it failed to deliver or withheld; absent when it does not say. */
+  readonly withheld: string | undefined;
   /** What is odd about the answer, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -86,6 +88,7 @@ function toResult(verdict: Verdict, requested: number): GenerationResult {
       failed_count: reply.metadata?.failed_count ?? String(Math.max(0, requested - images.length)),
       success_count: digits(reply.metadata?.success_count) ?? String(images.length),
     },
+    withheld: reply.metadata?.failed_count,
     warnings: warningsOf(verdict),
   };
 }

@@ -1,6 +1,6 @@
 import { posix, win32 } from "node:path";
 import { expect, test } from "vitest";
-import { mistakeInKey, mistakeInPath } from "./path-words.ts";
+import { mistakeInKey, mistakeInPath, mistakeInProxy } from "./path-words.ts";
 
 test.each(["images", "/home/me/images", "~/images", "a$b", "100%", "it's", "/home/a\\ b", "your-brand/hero"])(
   "the words of a path: %s can be meant on Linux and macOS",
@@ -34,6 +34,21 @@ test.each(["$MINIMAX_API_KEY", "%MINIMAX_API_KEY%", "<your-key>", "your-key", "s
   (key) => {
     expect(mistakeInKey(key)).toMatch(/placeholder|quotation marks/);
     expect(mistakeInKey(key)).not.toContain(key);
+  },
+);
+
+test.each(["$PROXY", "http://$PROXY", "https://${proxy}/", "http://%PROXY%:1", "<proxy>", "{{proxy}}", "'http://a'"])(
+  "the words of a proxy: %s cannot be one, and the words do not repeat it",
+  (proxy) => {
+    expect(mistakeInProxy(proxy)).toMatch(/placeholder|quotation marks/);
+    expect(mistakeInProxy(proxy)).not.toContain(proxy);
+  },
+);
+
+test.each(["http://proxy:3128", "http://ada:pa$s%24@proxy", "proxy.example", "http://$ada@proxy", "http://[::1]:1"])(
+  "the words of a proxy: %s can be one",
+  (proxy) => {
+    expect(mistakeInProxy(proxy)).toBeUndefined();
   },
 );
 

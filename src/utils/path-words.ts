@@ -9,6 +9,7 @@ const UNFILLED = [
   /(?:^|[\\/])%[A-Za-z_][\w()]*%(?=[\\/]|$)/,
 ];
 const UNFILLED_KEY = /^(?:sk-)?(?:api-)?(?:your|my|insert|replace|paste)[-_ ]|^\$\w+$|^%\w+%$|^\$?\{.*\}$|^<.*>$/i;
+const UNFILLED_PROXY = /^(?:[a-z]+:\/\/)?(?:\$\{|\$[A-Z_]\w*(?=[:/]|$)|%\w+%|<|\{)/i;
 const QUOTATION_MARKS = /^["'`“”„«‘’].*["'`“”»‘’]$/s;
 const FILE_URL = /^file:/i;
 const WINDOWS_PATH = /^[A-Za-z]:(?:[\\/]|$)|^\\|^[^/~][^/]*\\/;
@@ -45,4 +46,10 @@ export function mistakeInPath(text: string, path: PlatformPath = nodePath): stri
 export function mistakeInKey(text: string): string | undefined {
   if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
   return UNFILLED_KEY.test(text) ? "is a placeholder that nobody filled in: put the key itself there" : undefined;
+}
+
+/** Why a text cannot be meant as the URL of a proxy, without a word of it: it may hold a password. */
+export function mistakeInProxy(text: string): string | undefined {
+  if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
+  return UNFILLED_PROXY.test(text) ? "is a placeholder that nobody filled in: put the URL itself there" : undefined;
 }
