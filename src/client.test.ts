@@ -236,7 +236,7 @@ test("a refusal: a body that is no JSON is an unknown outcome with the reason, a
   const error = await failureOf(ask(api).outcome);
 
   expect(error.name).toBe("UnknownOutcomeError");
-  expect(error.message).toContain("its answer could not be read: the body is not JSON");
+  expect(error.message).toContain("its response could not be read: the body is not JSON");
   expect(api.requests).toHaveLength(1);
 });
 
@@ -306,7 +306,7 @@ test("a request that is ended by the used up budget while it waits for the answe
 
   const error = await failureOf(outcome);
   expect(error.name).toBe("UnknownOutcomeError");
-  expect(error.message).toContain("no whole answer came within the call's 230 s");
+  expect(error.message).toContain("no complete response came within the call's 230 s");
   expect(error.message).toContain("may have been generated and billed");
   await waitFor("the closed connection", () => api.openExchanges() === 0);
   expect(api.requests).toHaveLength(1);

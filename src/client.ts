@@ -51,9 +51,10 @@ export class MiniMaxClient {
    * Asks MiniMax for images, and asks again only when it is certain that nothing was generated. Each attempt takes its
    * slot under the rate limit here, when the request is ready to be sent.
    *
-   * @throws MiniMaxApiError, HttpError, ConnectionError, EmptyResponseError, QueueTimeoutError, RetriesExhaustedError:
-   *   nothing was generated; UnknownOutcomeError: images may have been generated and billed; DeadlineExceededError: the
-   *   time ran out in a wait; the signal's reason when the call is cancelled
+   * @throws MiniMaxApiError, HttpError, ConnectionError, CertificateError, ConnectTimeoutError, EmptyResponseError,
+   *   QueueTimeoutError, RetriesExhaustedError: nothing was generated; UnknownOutcomeError: images may have been
+   *   generated and billed; DeadlineExceededError: the time ran out in a wait; the signal's reason when the call is
+   *   cancelled. Those that say that nothing was sent become a plain UserFacingError when an earlier attempt was
    */
   async generateImages(request: GenerationRequest, call: Call): Promise<GenerationResult> {
     const attempt = async (): Promise<GenerationResult> => {
@@ -119,7 +120,8 @@ export class MiniMaxClient {
    * model that does not exist is refused for the model when the key is good, and for the key when it is not.
    *
    * @param host - origin without a trailing slash; the key is sent there
-   * @throws ConnectionError or CertificateError when the connection cannot be established; the signal's reason on abort
+   * @throws ConnectionError, CertificateError or HttpError (of a proxy) when the connection cannot be established;
+   *   UnknownOutcomeError when the answer breaks off; the signal's reason on abort
    */
   async checkKey(signal: AbortSignal, host = this.apiHost): Promise<KeyCheck> {
     const response = await this.#post(

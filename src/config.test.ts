@@ -305,16 +305,16 @@ test.each([
 
   expect(message.split("\n")).toEqual([
     "The server cannot start:",
-    `- ${name.toUpperCase()} has to be the http:// or https:// URL of a proxy, with % in its user and password written as %25.`,
+    `- ${name.toUpperCase()} must be the http:// or https:// URL of a proxy, with % in its user and password written as %25.`,
   ]);
   expect(message).not.toContain("secret");
 });
 
 test.each([
-  ["HTTPS_PROXY", "$SECRET_PROXY", "is a placeholder that nobody filled in: put the URL itself there"],
-  ["https_proxy", "http://${secret}:3128", "is a placeholder that nobody filled in: put the URL itself there"],
-  ["HTTP_PROXY", "%SECRET%", "is a placeholder that nobody filled in: put the URL itself there"],
-  ["HTTP_PROXY", "<secret>", "is a placeholder that nobody filled in: put the URL itself there"],
+  ["HTTPS_PROXY", "$SECRET_PROXY", "is an unfilled placeholder: put the URL itself there"],
+  ["https_proxy", "http://${secret}:3128", "is an unfilled placeholder: put the URL itself there"],
+  ["HTTP_PROXY", "%SECRET%", "is an unfilled placeholder: put the URL itself there"],
+  ["HTTP_PROXY", "<secret>", "is an unfilled placeholder: put the URL itself there"],
   ["http_proxy", '"http://secret.example:1"', "has quotation marks around it: leave them out"],
 ])("the proxies are refused where they can only be a mistake: %s=%s", (name, text, words) => {
   const message = refusalOf({ MINIMAX_API_KEY: KEY, [name]: text });
@@ -365,7 +365,7 @@ describe.each([
   test.each([String(minimum - 1), String(maximum + 1), "1e3", "5.5", "ten", "0x10", "9".repeat(30)])(
     "is refused as %s",
     (text) => {
-      expect(() => valueOf(text)).toThrow(`${name} has to be a whole number from ${minimum} to ${maximum}`);
+      expect(() => valueOf(text)).toThrow(`${name} must be a whole number from ${minimum} to ${maximum}`);
     },
   );
 });
@@ -384,7 +384,7 @@ test.each([
 ])("a value that can only be a mistake in %s is refused by the variable's name: %s", (name, value) => {
   const environment = { MINIMAX_API_KEY: "sk-test", [name]: value };
 
-  expect(() => parseConfig(environment, directories)).toThrow(new RegExp(`- ${name} (?:has|holds|is) `));
+  expect(() => parseConfig(environment, directories)).toThrow(new RegExp(`- ${name} (?:has|contains|is) `));
 });
 
 test("a variable that is nothing but an unfilled setting counts as not set", () => {

@@ -260,7 +260,7 @@ export const API_CODES: Readonly<Record<number, ApiCode>> = {
 export const TRANSIENT_HTTP_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 529]);
 
 /** The hint where something answers that is no MiniMax API host. */
-export const CHECK_HOST = "Check MINIMAX_API_HOST: it has to be a MiniMax API host.";
+export const CHECK_HOST = "Check MINIMAX_API_HOST: it must be a MiniMax API host.";
 
 const CHECK_PARAMETERS = "MiniMax did not accept the parameters: correct what it names, or simplify the call.";
 

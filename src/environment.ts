@@ -24,13 +24,13 @@ const apiHost = z
     if (origin !== undefined) return origin;
     context.addIssue({
       code: "custom",
-      message: "MINIMAX_API_HOST has to be global, cn, or an https:// origin without a path (http:// only on loopback)",
+      message: "MINIMAX_API_HOST must be global, cn, or an https:// origin without a path (http:// only on loopback)",
     });
     return z.NEVER;
   });
 
 const integer = (name: string, fallback: number, { minimum, maximum }: { minimum: number; maximum: number }) => {
-  const error = `${name} has to be a whole number from ${minimum} to ${maximum}`;
+  const error = `${name} must be a whole number from ${minimum} to ${maximum}`;
   return z
     .string()
     .trim()
@@ -58,7 +58,7 @@ const proxyUrl = (name: string) =>
       abort: true,
     })
     .refine((text) => text === undefined || isProxyUrl(text), {
-      error: `${name} has to be the http:// or https:// URL of a proxy, with % in its user and password written as %25`,
+      error: `${name} must be the http:// or https:// URL of a proxy, with % in its user and password written as %25`,
     });
 
 /** The environment variables this server reads, each judged by itself; texts become values, paths stay words. */
@@ -69,7 +69,7 @@ export const environmentSchema = z.object({
     .min(1, { error: HOW_TO_SET_KEY })
     .regex(/^[\x21-\x7e]*$/, {
       error:
-        "MINIMAX_API_KEY holds characters that are not allowed in an HTTP header: copy it again, without spaces, line breaks or quotation marks from a text editor",
+        "MINIMAX_API_KEY contains characters that are not allowed in an HTTP header: copy it again, without spaces, line breaks or typographic quotation marks",
     })
     .superRefine((key, context) => {
       refuseMistake("MINIMAX_API_KEY", mistakeInKey(key), context);
@@ -77,13 +77,13 @@ export const environmentSchema = z.object({
     .meta({ fallback: "required", description: "Your key. It is sent to MiniMax and nowhere else." }),
   MINIMAX_OUTPUT_DIR: z
     .string()
-    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR holds a NUL character", abort: true })
+    .refine((text) => !text.includes("\0"), { error: "MINIMAX_OUTPUT_DIR contains a NUL character", abort: true })
     .superRefine((text, context) => {
       refuseMistake("MINIMAX_OUTPUT_DIR", mistakeInPath(text.trim()), context);
     })
     .refine((text) => badDirectoryName(text.trim()) === undefined, {
       error:
-        'MINIMAX_OUTPUT_DIR holds a name that Windows cannot use for a directory: a device such as CON, one of < > : " | ? *, or a dot or space at the end',
+        'MINIMAX_OUTPUT_DIR contains a name that Windows cannot use for a directory: a device such as CON, one of < > : " | ? *, or a dot or space at the end',
     })
     .default("")
     .meta({

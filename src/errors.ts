@@ -267,7 +267,7 @@ export function afterSending(error: unknown): unknown {
 function unsent(advice: string): Pick<ErrorDetails, "recovery" | "recoveryAfterSending"> {
   return {
     recovery: `Nothing was sent or billed. ${advice}`,
-    recoveryAfterSending: `An earlier attempt was sent, and answered without an image; the last one was not sent. ${advice}`,
+    recoveryAfterSending: `An earlier attempt was sent and answered without an image; the last attempt was not sent. ${advice}`,
   };
 }
 

@@ -223,6 +223,6 @@ async function outcomeOf(
     }
     if (error instanceof UserFacingError) return { index, failure: error.message };
     log(`Unexpected error: ${messageOf(error)}`);
-    return { index, failure: "Something unexpected went wrong while it was saved." };
+    return { index, failure: "Something unexpected went wrong while it was being saved." };
   }
 }

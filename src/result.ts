@@ -104,7 +104,7 @@ function notShownInline(leftOut: readonly SavedImage[]): string {
 function describe(output: ToolOutput): string {
   return [
     output.saved_count === 0
-      ? `MiniMax generated and billed ${plural(output.image_count, "image")}, but none could be saved. Calling again costs again.`
+      ? `MiniMax generated and billed ${plural(output.image_count, "image")}, but none could be saved. Calling again will be billed again.`
       : "",
     `Saved ${output.saved_count} of ${plural(output.image_count, "image")}.`,
     ...output.images.map(

@@ -21,7 +21,7 @@ const DATA_URL_MAX_LENGTH = Math.ceil(REFERENCE_MAX_BYTES / 3) * 4 + 100;
 const ENTRIES_MAX = 1_000_000;
 const ODD_FILE_NAME = /^[.\- ]|[\p{Cf}\p{Cs}]/u;
 const FILE_NAME_RULE =
-  'expected a plain file name of at most 60 characters and 120 bytes, without / \\ : * ? " < > |, no dot, dash or space in front, no dot or space at the end, and no Windows device name';
+  'expected a plain file name of at most 60 characters and 120 bytes, without / \\ : * ? " < > |, no dot, dash or space at the start, no dot or space at the end, and no Windows device name';
 
 const integerBetween = (minimum: number, maximum: number) => {
   const error = `expected an integer from ${minimum} to ${maximum}`;

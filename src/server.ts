@@ -48,7 +48,7 @@ export interface ImageServer {
 }
 
 const DESCRIPTION =
-  "Generate 1 to 9 images from a text prompt with MiniMax image-01 and save them as files. Costs money per image and takes 15 to 60 seconds. For several variants make one call with n, not several calls. Returns absolute file paths with pixel sizes. If a call times out, make exactly the same call again: it returns the images of the first one at no extra cost.";
+  "Generate 1 to 9 images from a text prompt with MiniMax image-01 and save them as files. Costs money per image and usually takes 15 to 30 seconds. For several variants make one call with n, not several calls. Returns absolute file paths with pixel sizes. If a call times out, make exactly the same call again: if the first one went on, that returns its images at no extra cost.";
 
 /** Builds the MCP server with its one tool. Nothing happens until it is connected. */
 export function createServer(options: ServerOptions): ImageServer {
@@ -150,5 +150,5 @@ function progressSender(extra: Extra): ConstructorParameters<typeof Progress>[2]
 }
 
 function instructionsFor({ outputRoot }: ServerOptions): string {
-  return `Generates images with MiniMax (${TOOL_NAME}) and saves them as files in ${outputRoot.defaultDirectory}; output_dir may name another place inside ${outputRoot.base}. One call with n makes several images faster than several calls. Every call costs money and may take a minute. If a call times out, make exactly the same call again, with every parameter unchanged: it waits for the first one and returns its images at no extra cost. When an error says that images may have been billed, ask the user before calling again.`;
+  return `Generates images with MiniMax (${TOOL_NAME}) and saves them as files in ${outputRoot.defaultDirectory}; output_dir may name another place inside ${outputRoot.base}. One call with n makes several images faster than several calls. Every call costs money and may take a minute. If a call times out, make exactly the same call again, with every parameter unchanged: if the first one went on, that waits for it and returns its images at no extra cost. When an error says that images may have been billed, ask the user before calling again.`;
 }

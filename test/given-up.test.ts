@@ -495,7 +495,7 @@ test("a call that its client gave up on keeps its own time limit, and the same c
   await waitFor("the end of its budget", () => api.openExchanges() === 0);
 
   const second = await server.generate(CAT);
-  expect(textOf(second)).toContain("no whole answer came within the call's 60 s");
+  expect(textOf(second)).toContain("no complete response came within the call's 60 s");
   expect(api.requests).toHaveLength(1);
 });
 

@@ -137,7 +137,7 @@ const refusals: readonly (readonly [string, (places: Places) => string | Promise
   ],
   ["a text", ({ base }) => written(base, "SECRET=1"), "is not a JPEG, PNG or WebP image"],
   ["an empty file", ({ base }) => written(base, ""), "is not a JPEG, PNG or WebP image"],
-  ["a GIF", ({ base }) => written(base, "GIF89a\u0001\0\u0001\0"), "is a GIF image, which MiniMax does not take"],
+  ["a GIF", ({ base }) => written(base, "GIF89a\u0001\0\u0001\0"), "is a GIF image, which MiniMax does not accept"],
   ["a truncated PNG", ({ base }) => written(base, PNG.subarray(0, 12)), "is not a JPEG, PNG or WebP image"],
   ["a file of 10 MB", ({ base }) => written(base, bigJpeg(10_000_000)), "is 10 MB or larger"],
   ["a missing file", () => "missing.png", "cannot be read (ENOENT)"],
@@ -145,7 +145,7 @@ const refusals: readonly (readonly [string, (places: Places) => string | Promise
   [
     "a GIF as data URL",
     () => "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
-    "is a GIF image, which MiniMax does not take",
+    "is a GIF image, which MiniMax does not accept",
   ],
   [
     "a file URL of another machine",

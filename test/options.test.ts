@@ -242,7 +242,7 @@ test.each([
   const { code, stderr } = await runServer({ env: { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_API_HOST: host } });
 
   expect(code).toBe(1);
-  expect(stderr).toContain("MINIMAX_API_HOST has to be global, cn, or an https:// origin");
+  expect(stderr).toContain("MINIMAX_API_HOST must be global, cn, or an https:// origin");
   expect(stderr).not.toContain("secret");
 });
 

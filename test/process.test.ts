@@ -12,11 +12,15 @@ const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" }
 test.each([
   ["without a key", {}, "MINIMAX_API_KEY is required"],
   ["with a blank key", { MINIMAX_API_KEY: "  " }, "MINIMAX_API_KEY is required"],
-  ["with a key that no header can carry", { MINIMAX_API_KEY: "sk-api-\u2026end" }, "MINIMAX_API_KEY holds characters"],
+  [
+    "with a key that no header can carry",
+    { MINIMAX_API_KEY: "sk-api-\u2026end" },
+    "MINIMAX_API_KEY contains characters",
+  ],
   [
     "with a plain http host",
     { MINIMAX_API_KEY: "k", MINIMAX_API_HOST: "http://api.minimax.io" },
-    "MINIMAX_API_HOST has to be",
+    "MINIMAX_API_HOST must be",
   ],
 ])("starting: %s says what to do on stderr and exits with 1", async (_, env, words) => {
   await using directory = await temporaryDirectory();

@@ -244,7 +244,7 @@ test.each([
 
   for (const image_file of references) {
     const result = await server.generate({ prompt: "x", subject_reference: [{ type: "character", image_file }] });
-    expect(textOf(result)).toMatch(new RegExp(`an? ${kind} image, which MiniMax does not take: convert it to JPEG`));
+    expect(textOf(result)).toMatch(new RegExp(`an? ${kind} image, which MiniMax does not accept: convert it to JPEG`));
   }
   expect(api.requests).toHaveLength(0);
 });

@@ -141,7 +141,7 @@ test.each([
 
     const result = await server.generate({ prompt: "a cat" });
 
-    expect(textOf(result)).toContain("no whole answer came within the call's 30 s");
+    expect(textOf(result)).toContain("no complete response came within the call's 30 s");
     expect(textOf(result)).toContain("may have been generated and billed");
     expect(api.requests).toHaveLength(1);
   },

@@ -40,7 +40,7 @@ export async function check({ regions = API_HOSTS, ...options }: CheckOptions): 
   const timeUp = timeLimit(options.timing.clock);
   const [host, directory] = await Promise.all([
     askHost(client, timeUp, config.apiHost),
-    lookAt(outputRoot.defaultDirectory, timeUp),
+    checkDirectory(outputRoot.defaultDirectory, timeUp),
   ]);
   const hint = host.isRefused ? await otherRegion(client, timeUp, config.apiHost, regions) : undefined;
   const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
@@ -52,7 +52,7 @@ export async function check({ regions = API_HOSTS, ...options }: CheckOptions): 
     `Base directory     ${outputRoot.base}`,
     `Reference images   ${[outputRoot.base, ...config.referenceDirectories].join(", ")}`,
     `Proxy              ${proxy ?? "none"}`,
-    `Limits             ${config.callBudgetMs} ms a call, ${config.requestsPerMinute === 0 ? "any number of" : String(config.requestsPerMinute)} requests a minute`,
+    `Limits             ${config.callBudgetMs} ms a call, ${config.requestsPerMinute === 0 ? "unlimited" : String(config.requestsPerMinute)} requests a minute`,
     ...(outputRoot.fallbackNotice === undefined ? [] : [`Note               ${outputRoot.fallbackNotice}`]),
   ];
   return { text: lines.join("\n"), ok: host.isAccepted && directory.isWritable };
@@ -86,7 +86,7 @@ async function askHost(client: MiniMaxClient, signal: AbortSignal, host: string)
 }
 
 /** Whether a directory can be written, also in words for the report; a drive that does not answer in time cannot. */
-async function lookAt(
+async function checkDirectory(
   directory: string,
   signal: AbortSignal,
 ): Promise<{ readonly isWritable: boolean; readonly words: string }> {

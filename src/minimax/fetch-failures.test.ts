@@ -20,7 +20,7 @@ test("a request that was sent and ended without an answer because the connection
   expect(thrown).toBeInstanceOf(UnknownOutcomeError);
   expect(thrown).toHaveProperty(
     "message",
-    expect.stringContaining("the connection broke before the whole answer came (UND_ERR_SOCKET)"),
+    expect.stringContaining("the connection was lost before the response was complete (UND_ERR_SOCKET)"),
   );
   expect(thrown).toHaveProperty("cause", error);
   expect(thrown).not.toHaveProperty("details.retryAfterMs");
@@ -30,7 +30,10 @@ test("a request that was sent and ended without an answer because the call's tim
   const thrown = toInterruptedError(new Error("aborted"), AbortSignal.abort(new DeadlineExceededError(230_000)));
 
   expect(thrown).toBeInstanceOf(UnknownOutcomeError);
-  expect(thrown).toHaveProperty("message", expect.stringContaining("no whole answer came within the call's 230 s"));
+  expect(thrown).toHaveProperty(
+    "message",
+    expect.stringContaining("no complete response came within the call's 230 s"),
+  );
   expect(thrown).toHaveProperty("details.recovery", expect.stringContaining("your choice"));
 });
 
@@ -103,7 +106,7 @@ test.each([
   [
     "the status of a proxy's refusal",
     fetchFailed(coded("Proxy response (407) !== 200 when HTTP Tunneling", "UND_ERR_ABORTED")),
-    "the proxy answered HTTP 407",
+    "the proxy responded with HTTP 407",
   ],
   ["one line", fetchFailed(new Error("a\r\n  b\u001b[0m")), "a b [0m"],
 ])("the reason is %s", (_what, error, expected) => {

@@ -40,13 +40,13 @@ const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
 /** What to throw when a request that was sent ends without an answer. */
 export function toInterruptedError(error: unknown, signal: AbortSignal): unknown {
   if (!signal.aborted) {
-    return new UnknownOutcomeError(`the connection broke before the whole answer came (${reasonOf(error)})`, {
+    return new UnknownOutcomeError(`the connection was lost before the response was complete (${reasonOf(error)})`, {
       cause: error,
     });
   }
   const reason: unknown = signal.reason;
   return reason instanceof DeadlineExceededError
-    ? new UnknownOutcomeError(`no whole answer came within the call's ${formatSeconds(reason.budgetMs)}`)
+    ? new UnknownOutcomeError(`no complete response came within the call's ${formatSeconds(reason.budgetMs)}`)
     : reason;
 }
 
@@ -78,7 +78,7 @@ export function certificateCodeOf(error: unknown): string | undefined {
 export function reasonOf(error: unknown): string {
   const causes = causesOf(error);
   const status = causes.map(({ message }) => PROXY_REFUSAL.exec(message)?.[1]).find((digits) => digits !== undefined);
-  if (status !== undefined) return `the proxy answered HTTP ${status}`;
+  if (status !== undefined) return `the proxy responded with HTTP ${status}`;
   const said = [causes.at(1) ?? error, error].map((cause) => systemCode(cause) ?? messageOf(cause));
   return said.find((reason) => reason !== "") ?? "no reason given";
 }

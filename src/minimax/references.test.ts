@@ -128,7 +128,7 @@ test.each([
   ["an AVIF", "data:image/avif;base64,AAAA"],
 ])("a data URL of %s image is refused by that name", async (kind, imageFile) => {
   expect((await refusalOf(imageFile)).message).toBe(
-    `${NAME}: the data URL is ${kind} image, which MiniMax does not take: convert it to JPEG or PNG.`,
+    `${NAME}: the data URL is ${kind} image, which MiniMax does not accept: convert it to JPEG or PNG.`,
   );
 });
 

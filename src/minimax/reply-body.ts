@@ -165,8 +165,8 @@ export class ReplyReader {
     if (this.#lifted.length === LIFTED_MAX) return NOT_LIFTED;
     const decoded = long.finish();
     this.#lifted.push(decoded);
-    const isPicture = "chunks" in decoded && IMAGE_FIRST_BYTES.has(decoded.chunks[0]?.[0] ?? 0);
-    return `${isPicture ? "" : long.excerpt}${this.#tokenPrefix}${this.#lifted.length - 1}`;
+    const isImage = "chunks" in decoded && IMAGE_FIRST_BYTES.has(decoded.chunks[0]?.[0] ?? 0);
+    return `${isImage ? "" : long.excerpt}${this.#tokenPrefix}${this.#lifted.length - 1}`;
   }
 
   #keep(text: string): void {

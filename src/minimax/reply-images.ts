@@ -72,7 +72,7 @@ function take(entries: readonly unknown[], read: (text: string) => ImageContent)
     const entry = entries[index];
     return holdsText(entry)
       ? { index, ...read(entry) }
-      : { index, problem: entry === "" ? "it is empty" : "MiniMax delivered no text for it" };
+      : { index, problem: entry === "" ? "it is empty" : "MiniMax's response has no image data for it" };
   });
 }
 

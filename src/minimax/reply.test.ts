@@ -44,7 +44,7 @@ function unreadable(status: number): UpstreamResponse {
     traceId: "trace-1",
     retryAfterMs: undefined,
     json: undefined,
-    unreadable: "its answer could not be read: the body is not JSON",
+    unreadable: "its response could not be read: the body is not JSON",
     showsImages: false,
     decode: () => ({ problem: "there is no body" }),
     allowLoopback: false,

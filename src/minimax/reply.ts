@@ -68,12 +68,12 @@ export function interpretReply(response: UpstreamResponse, requested: number): G
   const isUsable = images.some((image) => !("problem" in image));
   if (isUsable || (images.length > 0 && !isError)) return toResult(verdict, requested);
   if (showsImages(verdict)) {
-    throw unknownOutcome(verdict, response.unreadable ?? "its answer speaks of images and holds none that can be used");
+    throw unknownOutcome(verdict, response.unreadable ?? "its response reports images but holds none that can be used");
   }
   if (code !== undefined && code !== 0) throw refusal(verdict, code);
   if (isError) throw httpFailure(verdict);
   if (code === undefined && reply.metadata === undefined) {
-    throw unknownOutcome(verdict, response.unreadable ?? "its answer is not what MiniMax documents");
+    throw unknownOutcome(verdict, response.unreadable ?? "its response is not what MiniMax documents");
   }
   throw new EmptyResponseError(reply.metadata?.failed_count, idOf(verdict), sentence);
 }

@@ -46,25 +46,25 @@ export interface ReadBody extends ReplyBody {
  */
 export async function readBody(response: Response, signal: AbortSignal, clock: Clock): Promise<ReadBody> {
   const reader = new ReplyReader(REPLY_LIMITS);
-  using patience = new LinkedAbortController(signal);
+  using bodyTimeout = new LinkedAbortController(signal);
   const ended = new AbortController();
   if (!response.ok) {
     const giveUp = (): void => {
-      if (!reader.showsImages) patience.abort(NO_LONGER_NEEDED);
+      if (!reader.showsImages) bodyTimeout.abort(NO_LONGER_NEEDED);
     };
     clock.sleep(ERROR_BODY_WAIT_MS, ended.signal).then(giveUp, () => undefined);
   }
   try {
-    const body = await reader.read(bodyOf(response, patience.signal));
+    const body = await reader.read(bodyOf(response, bodyTimeout.signal));
     return { ...body, unreadable: undefined, showsImages: reader.showsImages };
   } catch (error) {
     const missing = { json: undefined, decode: noBody, showsImages: reader.showsImages };
     if (error instanceof UnreadableBodyError) {
-      return { ...missing, unreadable: `its answer could not be read: ${error.message}` };
+      return { ...missing, unreadable: `its response could not be read: ${error.message}` };
     }
     const isCancelled = signal.aborted && !(signal.reason instanceof DeadlineExceededError);
     if (response.ok || isCancelled) throw toInterruptedError(error, signal);
-    return { ...missing, unreadable: "its answer broke off" };
+    return { ...missing, unreadable: "its response broke off" };
   } finally {
     ended.abort(NO_LONGER_NEEDED);
   }

@@ -27,7 +27,7 @@ export function isPath(text: string): boolean {
 export function mistakeInPath(text: string, path: PlatformPath = nodePath): string | undefined {
   if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
   if (UNFILLED.some((pattern) => pattern.test(text))) {
-    return "holds a placeholder that nobody filled in: write the path out";
+    return "contains an unfilled placeholder: write the full path";
   }
   if (FILE_URL.test(text)) return "is a file: URL: give the path alone";
   if (path.sep === "/" && WINDOWS_PATH.test(text)) {
@@ -45,11 +45,11 @@ export function mistakeInPath(text: string, path: PlatformPath = nodePath): stri
  */
 export function mistakeInKey(text: string): string | undefined {
   if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
-  return UNFILLED_KEY.test(text) ? "is a placeholder that nobody filled in: put the key itself there" : undefined;
+  return UNFILLED_KEY.test(text) ? "is an unfilled placeholder: put the key itself there" : undefined;
 }
 
 /** Why a text cannot be meant as the URL of a proxy, without a word of it: it may hold a password. */
 export function mistakeInProxy(text: string): string | undefined {
   if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
-  return UNFILLED_PROXY.test(text) ? "is a placeholder that nobody filled in: put the URL itself there" : undefined;
+  return UNFILLED_PROXY.test(text) ? "is an unfilled placeholder: put the URL itself there" : undefined;
 }

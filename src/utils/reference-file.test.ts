@@ -265,7 +265,7 @@ test.each([
 test("nothing is read with a NUL character in its path", async () => {
   await using place = await room();
 
-  expect(await place.refusal("face.jpeg\0.png")).toBe(`${NAME}: holds a NUL character.`);
+  expect(await place.refusal("face.jpeg\0.png")).toBe(`${NAME}: contains a NUL character.`);
   expect(await place.refusal(`${pathToFileURL(place.base).href}/face%00.jpeg`)).toContain("cannot be read");
 });
 

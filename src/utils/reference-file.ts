@@ -58,7 +58,7 @@ export async function readLocalImage(
 }
 
 function localPath(imageFile: string, name: string, path: PlatformPath): string {
-  if (imageFile.includes("\0")) throw refused(name, "holds a NUL character");
+  if (imageFile.includes("\0")) throw refused(name, "contains a NUL character");
   if (!/^file:/i.test(imageFile)) return imageFile;
   try {
     return fileURLToPath(imageFile, { windows: path.sep === "\\" });

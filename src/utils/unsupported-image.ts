@@ -19,5 +19,5 @@ export function unsupportedImageKind(bytes: Uint8Array): string | undefined {
 
 /** Says what an image is and what to make of it, as a sentence's end: `a HEIC image, …`. */
 export function wordsForUnsupported(kind: string): string {
-  return `${/^(?:AVIF|SVG)/.test(kind) ? "an" : "a"} ${kind} image, which MiniMax does not take: convert it to JPEG or PNG`;
+  return `${/^(?:AVIF|SVG)/.test(kind) ? "an" : "a"} ${kind} image, which MiniMax does not accept: convert it to JPEG or PNG`;
 }
