@@ -160,7 +160,7 @@ test("images that were paid for and cannot be saved are said first to be billed"
 
   expect(result.isError).toBe(true);
   expect(textOf(result)).toMatch(
-    /^MiniMax generated and billed 1 image, but none could be saved\. Calling again costs/,
+    /^MiniMax generated and billed 1 image, but none could be saved\. Calling again will be billed again\./,
   );
   expect(api.requests).toHaveLength(1);
 });

@@ -55,7 +55,7 @@ function begin(
   const onProgress = ({ message = "" }: { readonly message: string | undefined }): void => {
     messages.push(message);
   };
-  const result = server.generate(args, { signal: controller.signal, ...(silent ? {} : { onProgress }) });
+  const result = server.generate(args, { signal: controller.signal, onProgress, silent });
   result.catch(() => undefined);
   return {
     messages,

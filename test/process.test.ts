@@ -84,7 +84,7 @@ test("progress is not sent when no token was given", async () => {
   const { server } = shared.begin();
   const { length: before } = server.transport.stdout;
 
-  await server.generate({ prompt: "a cat" });
+  await server.generate({ prompt: "a cat" }, { silent: true });
 
   expect(server.transport.stdout.slice(before)).toContain("Saved 1 of 1 image.");
   expect(server.transport.stdout.slice(before)).not.toContain("notifications/progress");

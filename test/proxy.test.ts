@@ -126,8 +126,8 @@ const refusals: readonly (readonly [string, string, string])[] = [
   ["HTTP_PROXY", `socks5://anna:${PASSWORD}@127.0.0.1`, "HTTP_PROXY names a SOCKS proxy"],
   ["HTTPS_PROXY", `socks4://anna:${PASSWORD}@127.0.0.1`, "HTTPS_PROXY names a SOCKS proxy"],
   ["HTTPS_PROXY", `socks5h://anna:${PASSWORD}@127.0.0.1`, "HTTPS_PROXY names a SOCKS proxy"],
-  ["HTTP_PROXY", `http://anna:${PASSWORD}@127.0.0.1:99999`, "HTTP_PROXY has to be"],
-  ["HTTPS_PROXY", `http://anna:%${PASSWORD}@127.0.0.1`, "HTTPS_PROXY has to be"],
+  ["HTTP_PROXY", `http://anna:${PASSWORD}@127.0.0.1:99999`, "HTTP_PROXY must be"],
+  ["HTTPS_PROXY", `http://anna:%${PASSWORD}@127.0.0.1`, "HTTPS_PROXY must be"],
 ];
 
 test.each(refusals)(

@@ -33,6 +33,8 @@ export interface SeenProgress {
 interface CallOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: SeenProgress) => void;
+  /** Whether the client asks for no progress. */
+  readonly silent?: boolean;
 }
 
 /** A server with an MCP client connected to it, and a directory of its own to save in. */
@@ -180,11 +182,11 @@ export function assertOnlyJsonRpc(stdout: string): void {
 }
 
 function caller(client: Client): TestServer["generate"] {
-  return async (args, { signal, onProgress } = {}) =>
+  return async (args, { signal, onProgress = () => undefined, silent = false } = {}) =>
     CallToolResultSchema.parse(
       await client.callTool({ name: TOOL, arguments: { ...args } }, CallToolResultSchema, {
         ...(signal === undefined ? {} : { signal }),
-        ...(onProgress === undefined
+        ...(silent
           ? {}
           : {
               resetTimeoutOnProgress: true,
