@@ -93,29 +93,35 @@ export async function generateAndSave(input: ToolInput, dependencies: Dependenci
 async function prepare(input: ToolInput, dependencies: Dependencies, call: Call): Promise<GenerationRequest> {
   const { directoryProofs, outputRoot, readLocalImage } = dependencies;
   const request = await toRequest(input, (path, name) =>
-    readLocalImage(path, name, REFERENCE_MAX_BYTES, call.signal).catch((error: unknown) => {
-      throw error instanceof DeadlineExceededError
-        ? new SubjectReferenceError(`${name}: ${silent(path, error)}`)
-        : error;
-    }),
+    blamingSilence(
+      readLocalImage(path, name, REFERENCE_MAX_BYTES, call.signal),
+      (silence) => new SubjectReferenceError(`${name}: ${truncate(path)} ${silence}`),
+    ),
   );
-  const requested = input.output_dir ?? outputRoot.defaultDirectory;
-  const proof = async (): Promise<FreeSpace> => {
-    const directory = await directoryFor(input, dependencies);
-    await assertWritable(directory, outputRoot.base);
-    return freeSpaceOf(directory);
-  };
-  const space = await directoryProofs.run(requested, call.signal, proof).catch((error: unknown) => {
-    throw error instanceof DeadlineExceededError
-      ? new OutputDirectoryError(`The output directory ${silent(requested, error)}`, { recovery: CHECK_DRIVE })
-      : error;
-  });
+  const directory = input.output_dir ?? outputRoot.defaultDirectory;
+  const space = await blamingSilence(
+    directoryProofs.run(directory, call.signal, () => proveDirectory(input, dependencies)),
+    (silence) =>
+      new OutputDirectoryError(`The output directory ${truncate(directory)} ${silence}`, { recovery: CHECK_DRIVE }),
+  );
   assertFits(space, bytesOf(input));
   return request;
 }
 
-function silent(path: string, { budgetMs }: DeadlineExceededError): string {
-  return `${truncate(path)} did not answer within the call's ${formatSeconds(budgetMs)}.`;
+async function proveDirectory(input: ToolInput, dependencies: Dependencies): Promise<FreeSpace> {
+  const directory = await directoryFor(input, dependencies);
+  await assertWritable(directory, dependencies.outputRoot.base);
+  return freeSpaceOf(directory);
+}
+
+/** When work on the file system uses up the call's time, the file system is at fault and not the limit. */
+async function blamingSilence<T>(work: Promise<T>, toError: (silence: string) => Error): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof DeadlineExceededError)) throw error;
+    throw toError(`did not answer within the call's ${formatSeconds(error.budgetMs)}.`);
+  }
 }
 
 /** About how much the images of a call will take on the disk. */

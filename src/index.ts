@@ -89,11 +89,12 @@ async function prepare() {
 }
 
 /** Serves MCP over stdin and stdout until either is gone or a signal comes; then the process ends with 0. */
-async function serve(parts: Awaited<ReturnType<typeof prepare>>): Promise<void> {
+async function serve({ config, ...rest }: Awaited<ReturnType<typeof prepare>>): Promise<void> {
   const log = (line: string): void => {
-    process.stderr.write(`${line.replaceAll(parts.config.apiKey, "[API key]")}\n`);
+    process.stderr.write(`${line.replaceAll(config.apiKey, "[API key]")}\n`);
   };
-  const { mcp, close } = createServer({ ...parts, ...parts.config, log });
+  const { referenceDirectories, callBudgetMs } = config;
+  const { mcp, close } = createServer({ ...rest, referenceDirectories, callBudgetMs, log });
 
   const shutDown = async (code: 0 | 1): Promise<void> => {
     try {
