@@ -141,6 +141,15 @@ test("a request that succeeds gives the images in MiniMax's order, with the id a
   expect(await Promise.all(generation.images.map((image) => bytesOf(image)))).toEqual([IMAGE, second]);
 });
 
+test("a request whose proxy wants a password is refused with the host and what to do", async () => {
+  await using web = await startWebServer((_, response) => response.writeHead(407).end());
+
+  const error = await failureOf(ask(web).outcome);
+
+  expect(error.message).toBe(`${new URL(web.url).host} responded with HTTP 407 and no image.`);
+  expect(error.details.recovery).toContain("HTTPS_PROXY");
+});
+
 test("a request says what is being done", async () => {
   await using api = await startStandIn({ script: [deliver([IMAGE])] });
 
@@ -182,6 +191,7 @@ test.each<readonly [string, string, number]>([
   ["an HTTP date", new Date(UNIX_MS + 90_000).toUTCString(), 90_500],
   ["a date that has passed", new Date(UNIX_MS - 90_000).toUTCString(), 500],
   ["a date in C's old form", "Tue Jan  1 12:01:30 2030", 90_500],
+  ["a date in C's old form, in winter", "Tue Jan  1 12:00:10 2030 ", 10_500],
   ["an ISO date", "2030-01-01T12:01:30Z", 90_500],
   ["an ISO date with an offset", "2030-01-01T14:01:30+02:00", 90_500],
   ["something else", "soon", 500],
@@ -455,7 +465,9 @@ test("the queue: a request that is retried queues again, behind those that came 
 
   expect((await outcome).images).toHaveLength(1);
   expect(sent).toEqual([1]);
-  expect(activities).toContainEqual(expect.stringMatching(/^waiting for a slot .*, 1 call ahead, about \d+ s$/));
+  expect(activities).toContainEqual(
+    expect.stringMatching(/^waiting for a slot .*, 1 call ahead, about (?:1[0-2]\d|6\d) s$/),
+  );
 });
 
 test("the trace id is passed on with a refusal", async () => {
@@ -543,6 +555,7 @@ test.each([
   ["HTTP 500", linkStatus(500), "HTTP 500"],
   ["HTTP 408", linkStatus(408), "HTTP 408"],
   ["HTTP 429", linkStatus(429), "HTTP 429"],
+  ["HTTP 504", linkStatus(504), "HTTP 504"],
   ["a connection that breaks", linkBreaksOff("close"), "could not be downloaded from 127.0.0.1"],
 ])("a download that may work the next time because of %s says so", async (_what, fault, words) => {
   await using api = await startStandIn({ linkScript: [fault] });
@@ -628,6 +641,21 @@ test.each([
 
   expect(error.message).toContain(words);
   await waitFor("the closed connection", () => web.openExchanges() === 0);
+});
+
+test.each([
+  ["a redirect that does not say where to", 302],
+  ["an answer without a body", 304],
+])("a download ends with %s, and it is said", async (_what, code) => {
+  await using web = await startWebServer((_, response) => response.writeHead(code).end());
+
+  const error = await failureOf(bytesOf({ link: web.url }));
+
+  expect(error.message).toBe(
+    `The image could not be downloaded: ${new URL(web.url).host} responded with HTTP ${code}.`,
+  );
+  expect(error.details.retryAfterMs).toBeUndefined();
+  expect(web.requests).toHaveLength(1);
 });
 
 test("a link that holds credentials is not retried, and neither they nor its signed part are shown", async () => {

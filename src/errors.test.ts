@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { API_CODES } from "./constants.ts";
 import {
+  afterSending,
+  CertificateError,
   ConfigurationError,
   ConnectionError,
+  ConnectTimeoutError,
   DeadlineExceededError,
   EmptyResponseError,
   HttpError,
@@ -12,6 +15,7 @@ import {
   QueueTimeoutError,
   RetriesExhaustedError,
   SubjectReferenceError,
+  TruncatedImageError,
   UnknownOutcomeError,
   UserFacingError,
 } from "./errors.ts";
@@ -33,6 +37,9 @@ const errors: readonly (readonly [string, UserFacingError])[] = [
   ["MiniMaxApiError", new MiniMaxApiError(1008, "insufficient balance", {})],
   ["HttpError", new HttpError(404, { host: HOST })],
   ["ConnectionError", new ConnectionError(HOST, "ECONNREFUSED")],
+  ["CertificateError", new CertificateError(HOST, "CERT_HAS_EXPIRED")],
+  ["ConnectTimeoutError", new ConnectTimeoutError(HOST, 230_000)],
+  ["TruncatedImageError", new TruncatedImageError()],
   ["UnknownOutcomeError", new UnknownOutcomeError("it was cut off")],
   ["EmptyResponseError", new EmptyResponseError("1", undefined)],
   ["QueueTimeoutError", new QueueTimeoutError(61_000, { isPaused: false })],
@@ -210,4 +217,47 @@ test("RetriesExhaustedError keeps code, hint, trace and cause, and is not retrie
   expect(error.details).toMatchObject({ code: 1002, traceId: "trace-1", recovery: refusal.details.recovery });
   expect(error.details.retryAfterMs).toBeUndefined();
   expect(error.cause).toBe(refusal);
+});
+
+test("TruncatedImageError is retried at once", () => {
+  expect(new TruncatedImageError().details.retryAfterMs).toBe(0);
+});
+
+test.each([
+  ["ConnectionError", new ConnectionError(HOST, "ECONNREFUSED"), "Check the network connection, and MINIMAX_API_HOST."],
+  ["ConnectTimeoutError", new ConnectTimeoutError(HOST, 1), "Check the network connection, and MINIMAX_API_HOST."],
+  ["QueueTimeoutError of a late call", new QueueTimeoutError(0, { isPaused: false }), "Call again."],
+])("what was not sent, %s, says so, and after an earlier attempt that was sent says that", (_name, error, advice) => {
+  expect(error.details.recovery).toBe(`Nothing was sent or billed. ${advice}`);
+
+  const later = afterSending(error);
+
+  expect(later).toBeInstanceOf(UserFacingError);
+  expect(later).toMatchObject({
+    message: error.message,
+    cause: error,
+    details: {
+      recovery: `An earlier attempt was sent and answered without an image; the last attempt was not sent. ${advice}`,
+    },
+  });
+});
+
+test("what was not sent is retried after an earlier attempt as before it", () => {
+  expect(afterSending(new ConnectionError(HOST, "ECONNREFUSED"))).toHaveProperty("details.retryAfterMs", 0);
+});
+
+test.each([refusal, new UnknownOutcomeError("it was cut off"), new Error("a defect"), undefined])(
+  "what says nothing of sending stays as it is after an earlier attempt: %s",
+  (error) => {
+    expect(afterSending(error)).toBe(error);
+  },
+);
+
+test("HttpError with MiniMax's own sentence says to correct what that names, and without one to check the host", () => {
+  expect(new HttpError(418, { host: HOST, sentence: "teapot" }).details.recovery).toBe(
+    "Correct what MiniMax names, then call again.",
+  );
+  expect(new HttpError(418, { host: HOST }).details.recovery).toBe(
+    "Check MINIMAX_API_HOST: it must be a MiniMax API host.",
+  );
 });

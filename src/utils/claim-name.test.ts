@@ -1,8 +1,8 @@
-import { link, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { claimName } from "./claim-name.ts";
+import { claimName, isNameTaken } from "./claim-name.ts";
 
 const WITHOUT_LINKS = [
   "EPERM",
@@ -117,4 +117,30 @@ test("hard links are used where nothing else is said: the finished file keeps it
   expect(await claimName(temporary, path)).toBe(true);
 
   expect(await readFile(temporary, "utf8")).toBe("an image");
+});
+
+test("a name that the link finds taken is not looked at again", async () => {
+  await using directory = await temporaryDirectory();
+  const { temporary, path } = await finishedFile(directory);
+
+  expect(await claimName(temporary, path, failingWith("EEXIST"))).toBe(false);
+
+  expect(await readdir(directory.path)).toEqual([".a.tmp"]);
+});
+
+test("a name is seen to be taken by a file and a directory, and not by nothing", async () => {
+  await using directory = await temporaryDirectory();
+  const { temporary, path } = await finishedFile(directory);
+
+  expect(await isNameTaken(temporary)).toBe(true);
+  expect(await isNameTaken(directory.path)).toBe(true);
+  expect(await isNameTaken(path)).toBe(false);
+});
+
+test.skipIf(process.platform === "win32")("a name is seen to be taken by a link that leads nowhere", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "hero.jpeg");
+  await symlink(join(directory.path, "gone"), path);
+
+  expect(await isNameTaken(path)).toBe(true);
 });

@@ -73,9 +73,12 @@ test("a call that names a path below ~ is refused where there is no home directo
   await using directory = await temporaryDirectory();
   const base = directory.path;
 
-  await expect(resolveOutputDirectory("~/images", { base, defaultDirectory: base }, undefined)).rejects.toThrow(
-    'output_dir "~/images" begins with ~',
-  );
+  await expect(resolveOutputDirectory("~/images", { base, defaultDirectory: base }, undefined)).rejects.toMatchObject({
+    message: 'output_dir "~/images" begins with ~, and the user of the server has no home directory.',
+    details: {
+      recovery: "No request was made. Give an absolute path, or one that is relative to the base directory.",
+    },
+  });
   await expect(
     readLocalImage("~/face.png", "image_file", { base, directories: [], homeDirectory: undefined }, 1000),
   ).rejects.toThrow("image_file: begins with ~");

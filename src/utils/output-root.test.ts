@@ -74,6 +74,13 @@ test("the output directory is not moved because the working directory's name beg
   expect(base).toBe(workingDirectory);
 });
 
+test("files go to Pictures in the home directory when one of several system directories holds the working directory", async () => {
+  await using directory = await temporaryDirectory();
+  const systemDirectories = [join(directory.path, "Windows"), directory.path, join(directory.path, "Programs")];
+
+  expect(await startedIn(directory.path, systemDirectories)).toMatchObject({ base: pictures });
+});
+
 test("files go to Pictures in the home directory when the working directory is gone", async () => {
   await using directory = await temporaryDirectory();
   const workingDirectory = join(directory.path, "gone");

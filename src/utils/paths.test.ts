@@ -202,10 +202,16 @@ test("a share of another machine, or a device is known where the base names a de
   expect(isOnForeignShare("\\\\.\\PhysicalDrive0", [volume], nodePath.win32)).toBe(true);
 });
 
+test("a share of another machine, or a device is no drive, also where only shares are allowed", () => {
+  expect(isOnForeignShare("C:\\out", ["\\\\mine\\pictures"], nodePath.win32)).toBe(false);
+  expect(isOnForeignShare("/srv", ["\\\\mine\\pictures"], nodePath.posix)).toBe(false);
+});
+
 test.each(["//host/share", "\\\\host\\share", "/srv"])(
   "a share of another machine, or a device is nothing that %j could mean elsewhere",
   (target) => {
     expect(isOnForeignShare(target, ["/srv"], nodePath.posix)).toBe(false);
+    expect(isOnForeignShare(target, [], nodePath.posix)).toBe(false);
   },
 );
 

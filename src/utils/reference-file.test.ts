@@ -166,6 +166,27 @@ test("a reference image is read with one byte less than 10 MB", async () => {
   expect((await place.read("big.jpeg")).length).toBe("data:image/jpeg;base64,".length + 13_333_332);
 });
 
+test("a reference image is read whose name differs only in the kind of a space, and one of two such names is not guessed", async () => {
+  await using place = await room();
+  const asked = "Screenshot 10.04 AM.jpeg";
+  await writeFile(join(place.base, asked.replace(" AM", "\u202fAM")), IMAGE);
+
+  expect(await place.read(asked)).toBe(DATA_URL);
+
+  await writeFile(join(place.base, asked.replace(" AM", "\u00a0AM")), IMAGE);
+  expect(await place.refusal(asked)).toContain("(ENOENT)");
+});
+
+test("nothing is read that is no image MiniMax takes, and its kind is named where it is known", async () => {
+  await using place = await room();
+  await writeFile(
+    join(place.base, "photo.heic"),
+    Buffer.concat([Buffer.from("\0\0\0\x18ftypheic"), Buffer.alloc(100)]),
+  );
+
+  expect(await place.refusal("photo.heic")).toContain("HEIC");
+});
+
 test("nothing is read outside the allowed directories, and they are named", async () => {
   await using place = await room();
   const outside = join(place.outside, "face.jpeg");
