@@ -4,7 +4,7 @@ import { UserFacingError } from "./errors.ts";
 import { withoutNulls } from "./nulls.ts";
 import { type ToolInput, toolInputSchema } from "./schemas.ts";
 import { codePoints, plural, truncate } from "./text.ts";
-import { isPath } from "./utils/path-words.ts";
+import { isPath } from "./utils/paths.ts";
 
 const NESTED_IN_ARGUMENTS = 3;
 const QUOTED_CHARACTERS = 60;

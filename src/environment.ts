@@ -9,7 +9,7 @@ import {
   REQUESTS_PER_MINUTE_RANGE,
 } from "./constants.ts";
 import { isLoopback } from "./minimax/loopback.ts";
-import { mistakeInKey, mistakeInPath, mistakeInProxy } from "./utils/path-words.ts";
+import { mistakeInKey, mistakeInPath, mistakeInProxy } from "./utils/mistakes.ts";
 import { badDirectoryName } from "./utils/windows-names.ts";
 
 const HOW_TO_SET_KEY =

@@ -10,7 +10,7 @@ import {
   STYLE_TYPES,
 } from "./constants.ts";
 import { hasAtMost } from "./text.ts";
-import { mistakeInPath } from "./utils/path-words.ts";
+import { mistakeInPath } from "./utils/mistakes.ts";
 import { isWindowsName } from "./utils/windows-names.ts";
 
 const FILE_NAME_MAX_CHARACTERS = 60;

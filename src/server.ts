@@ -87,7 +87,7 @@ export function createServer(options: ServerOptions): ImageServer {
   };
 }
 
-/** Reads the images of one directory one after another: one that does not answer holds back no other. */
+/** Reads the images of a directory one after another: a directory that does not answer holds back no other. */
 function localImageReader({
   outputRoot: { base },
   referenceDirectories,

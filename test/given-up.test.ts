@@ -12,9 +12,9 @@ import {
 import { expect, test } from "vitest";
 import { toolOutputSchema } from "../src/schemas.ts";
 import { type Behaviour, hangUp, refuse, status, succeed } from "../stand-in/behaviours.ts";
-import type { LinkBehaviour } from "../stand-in/object-store.ts";
-import { linkServes } from "../stand-in/object-store.ts";
+import { type LinkBehaviour, linkServes } from "../stand-in/object-store.ts";
 import { type StandIn, startStandIn } from "../stand-in/server.ts";
+import { deferred } from "./support/deferred.ts";
 import { listening } from "./support/listening.ts";
 import { preloading } from "./support/run-server.ts";
 import { EXIT_LIMIT_MS, type SpawnedServer, spawnQuickServer, spawnServer, textOf } from "./support/server.ts";
@@ -23,6 +23,7 @@ import { waitFor } from "./support/wait-for.ts";
 
 const TOOL = "minimax_image_generate";
 const CAT = { prompt: "a cat" };
+const LONG_CALL_SPEED = 30;
 const TIMEOUT_REASONS = [
   ["the TypeScript SDK", "McpError: MCP error -32001: Request timed out"],
   ["older ones on the TypeScript SDK", "Error: MCP error -32001: Request timed out"],
@@ -71,17 +72,14 @@ function begin(
 
 /** Takes requests and answers them only when told to. */
 function hold(behaviour: Behaviour = succeed()): { readonly behaviour: Behaviour; readonly release: () => void } {
-  let release = (): void => undefined;
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
+  const released = deferred<undefined>();
   return {
     behaviour: async (exchange) => {
-      await released;
+      await released.promise;
       await behaviour(exchange);
     },
     release: () => {
-      release();
+      released.resolve(undefined);
     },
   };
 }
@@ -98,6 +96,19 @@ async function giveUpAfterSending(
   call.giveUp();
   await expect(call.result).rejects.toThrow("timed out");
   await server.client.ping();
+}
+
+/** Begins a call that has been running for 56 s on a server of that speed, when some clients give up without a word. */
+async function beginLongCall(
+  server: SpawnedServer,
+  api: StandIn,
+  options: { readonly silent?: boolean } = {},
+): Promise<PendingCall> {
+  const before = api.requests.length;
+  const call = begin(server, CAT, options);
+  await waitFor("the request", () => api.requests.length === before + 1);
+  await sleep(56_000 / LONG_CALL_SPEED);
+  return call;
 }
 
 async function files(server: SpawnedServer, count: number): Promise<void> {
@@ -549,10 +560,8 @@ test("equal calls made at once stay two calls, also when both are given up and m
 test("equal calls of a client that says nothing are one from 55 s on, and both are answered", async () => {
   const held = hold();
   await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-  const first = begin(server, CAT, { silent: true });
-  await waitFor("the request", () => api.requests.length === 1);
-  await sleep(56_000 / 30);
+  await using server = await spawnQuickServer({ api, speed: LONG_CALL_SPEED, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  const first = await beginLongCall(server, api, { silent: true });
 
   const second = begin(server, CAT, { silent: true });
   await server.client.ping();
@@ -569,10 +578,8 @@ test("equal calls of a client that says nothing are one from 55 s on, and both a
 test("equal calls of a client that says nothing are one also when the first ended meanwhile, after 55 s: once", async () => {
   const held = hold();
   await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-  const first = begin(server, CAT, { silent: true });
-  await waitFor("the request", () => api.requests.length === 1);
-  await sleep(56_000 / 30);
+  await using server = await spawnQuickServer({ api, speed: LONG_CALL_SPEED, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  const first = await beginLongCall(server, api, { silent: true });
   held.release();
   await first.result;
 
@@ -587,11 +594,9 @@ test("equal calls of a client that says nothing are one also when the first ende
 test("equal calls of a client that says nothing stay two when the first ended sooner, and when it asks for progress", async () => {
   const held = hold();
   await using api = await startStandIn({ script: [succeed(), held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  await using server = await spawnQuickServer({ api, speed: LONG_CALL_SPEED, env: { MINIMAX_TIMEOUT_MS: "300000" } });
   await begin(server, CAT, { silent: true }).result;
-  const second = begin(server);
-  await waitFor("the request", () => api.requests.length === 2);
-  await sleep(56_000 / 30);
+  const second = await beginLongCall(server, api);
   held.release();
 
   expect(warningsOf(await second.result)).toEqual([]);
@@ -615,10 +620,8 @@ test("equal calls of a client that says nothing stay two before that", async () 
 test("equal calls of a client that asks for progress stay two, however long the first has been running", async () => {
   const held = hold();
   await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-  const first = begin(server);
-  await waitFor("the request", () => api.requests.length === 1);
-  await sleep(56_000 / 30);
+  await using server = await spawnQuickServer({ api, speed: LONG_CALL_SPEED, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+  const first = await beginLongCall(server, api);
   const second = begin(server);
   await waitFor("the second request", () => api.requests.length === 2);
   held.release();
@@ -667,18 +670,15 @@ function writeCancellation(server: SpawnedServer, requestId: string | number, re
 }
 
 function holdLink(): { readonly behaviour: LinkBehaviour; readonly release: () => void } {
-  let release = (): void => undefined;
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
+  const released = deferred<undefined>();
   return {
     behaviour: (exchange) => {
-      void released.then(() => {
+      void released.promise.then(() => {
         linkServes()(exchange);
       });
     },
     release: () => {
-      release();
+      released.resolve(undefined);
     },
   };
 }

@@ -49,7 +49,7 @@ export function imagesOf({ data }: UpstreamReply, reading: ImageReading): Delive
   return { images: [], entryCount: encoded.length + links.length, holdsObjects };
 }
 
-/** Looks into lists of lists as deep as answers were ever seen to nest them. */
+/** Looks a few lists deep: an answer may nest them without end. */
 function holdsObject(entry: unknown, depth = 4): boolean {
   if (Array.isArray(entry)) return depth > 0 && entry.some((inner) => holdsObject(inner, depth - 1));
   return typeof entry === "object" && entry !== null && Object.keys(entry).length > 0;

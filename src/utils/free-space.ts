@@ -16,7 +16,9 @@ export async function freeSpaceOf(directory: string): Promise<FreeSpace> {
 }
 
 /**
- * @param neededBytes - what is going to be written
+ * Refuses a disk that is too full for what is going to be written.
+ *
+ * @param neededBytes - of all images of a call
  * @throws OutputDirectoryError when there is less free space
  */
 export function assertFits({ directory, bytes }: FreeSpace, neededBytes: number): void {

@@ -11,7 +11,7 @@ export class ImageEnd {
   #tail: Buffer = NOTHING;
   #bytes = 0;
 
-  /** Takes the next bytes; they must not change afterwards. */
+  /** Takes the next bytes. */
   add(chunk: Uint8Array): void {
     this.#bytes += chunk.byteLength;
     if (this.#head.length < HEAD_BYTES) {

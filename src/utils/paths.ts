@@ -18,6 +18,11 @@ export function expandHome(
   return homeDirectory === undefined ? undefined : path.join(homeDirectory, directory.slice(2));
 }
 
+/** Whether a text names a file in a directory. */
+export function isPath(text: string): boolean {
+  return /[\\/]/.test(text);
+}
+
 /**
  * The first directory that the system names and that is absolute; undefined when there is none. A user without an entry
  * in the user database has no home directory, `HOME` may hold anything, and a working directory may have been deleted:

@@ -1,6 +1,6 @@
 import { posix, win32 } from "node:path";
 import { expect, test } from "vitest";
-import { mistakeInKey, mistakeInPath, mistakeInProxy } from "./path-words.ts";
+import { mistakeInKey, mistakeInPath, mistakeInProxy } from "./mistakes.ts";
 
 test.each(["images", "/home/me/images", "~/images", "a$b", "100%", "it's", "/home/a\\ b", "your-brand/hero"])(
   "the words of a path: %s can be meant on Linux and macOS",

@@ -11,21 +11,17 @@ const UNFILLED = [
 const UNFILLED_KEY = /^(?:sk-)?(?:api-)?(?:your|my|insert|replace|paste)[-_ ]|^\$\w+$|^%\w+%$|^\$?\{.*\}$|^<.*>$/i;
 const UNFILLED_PROXY = /^(?:[a-z]+:\/\/)?(?:\$\{|\$[A-Z_]\w*(?=[:/]|$)|%\w+%|<|\{)/i;
 const QUOTATION_MARKS = /^["'`“”„«‘’].*["'`“”»‘’]$/s;
+const QUOTED = "has quotation marks around it: leave them out";
 const FILE_URL = /^file:/i;
 const WINDOWS_PATH = /^[A-Za-z]:(?:[\\/]|$)|^\\|^[^/~][^/]*\\/;
 const FOREIGN_ON_WINDOWS = /^\/(?:home|mnt|Volumes|tmp|var|[a-z])(?:\/|$)/i;
-
-/** Whether a text names a file in a directory. */
-export function isPath(text: string): boolean {
-  return /[\\/]/.test(text);
-}
 
 /**
  * Why a text cannot be meant as the path of a directory, as a sentence's end: a placeholder that nobody filled in,
  * quotation marks, a `file:` URL, or the path of another system. Judged by the words alone; undefined for any other.
  */
 export function mistakeInPath(text: string, path: PlatformPath = nodePath): string | undefined {
-  if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
+  if (QUOTATION_MARKS.test(text)) return QUOTED;
   if (UNFILLED.some((pattern) => pattern.test(text))) {
     return "contains an unfilled placeholder: write the full path";
   }
@@ -44,12 +40,15 @@ export function mistakeInPath(text: string, path: PlatformPath = nodePath): stri
  * nobody filled in.
  */
 export function mistakeInKey(text: string): string | undefined {
-  if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
-  return UNFILLED_KEY.test(text) ? "is an unfilled placeholder: put the key itself there" : undefined;
+  return mistakeInSecret(text, UNFILLED_KEY, "key");
 }
 
-/** Why a text cannot be meant as the URL of a proxy, without a word of it: it may hold a password. */
+/** The same for the URL of a proxy, which may hold a password. */
 export function mistakeInProxy(text: string): string | undefined {
-  if (QUOTATION_MARKS.test(text)) return "has quotation marks around it: leave them out";
-  return UNFILLED_PROXY.test(text) ? "is an unfilled placeholder: put the URL itself there" : undefined;
+  return mistakeInSecret(text, UNFILLED_PROXY, "URL");
+}
+
+function mistakeInSecret(text: string, unfilled: RegExp, what: string): string | undefined {
+  if (QUOTATION_MARKS.test(text)) return QUOTED;
+  return unfilled.test(text) ? `is an unfilled placeholder: put the ${what} itself there` : undefined;
 }
