@@ -17,7 +17,8 @@ export default defineConfig({
       exclude: [
         "src/**/*.test.ts",
         "src/index.ts",
-        "src/cli/{launch,line-transport,proxy-client}.ts",
+        "src/launch.ts",
+        "src/cli/{line-transport,proxy-client}.ts",
         "src/view/page.ts",
         "src/view/page/**",
       ],

@@ -9,10 +9,10 @@ function refusalOf(args: unknown): UserFacingError {
     if (error instanceof UserFacingError) return error;
     throw error;
   }
-  throw new Error("They were accepted.");
+  throw new Error("The arguments were accepted.");
 }
 
-test("null at any depth and a style without content mean that a parameter was not given", () => {
+test("null and an empty style count as not given", () => {
   const input = parseArguments({
     prompt: "x",
     n: null,
@@ -37,39 +37,42 @@ test.each([
   [{ prompt: "y".repeat(200_000) }, "got text of more than 50000 characters"],
   [{ prompt: "x", subject_reference: [{ type: "character" }] }, "- subject_reference[0].image_file: "],
   ["{}", "- arguments: "],
-])("arguments that are not accepted are refused with what came: %j", (args, words) => {
-  const { message, details } = refusalOf(args);
+])("arguments are refused with the value given: %j", (args, words) => {
+  const { message, recovery } = refusalOf(args);
 
   expect(message).toContain(words);
   expect(message.length).toBeLessThan(1000);
-  expect(details.recovery).toContain("No request was made.");
+  expect(recovery).toContain("No request was made.");
 });
 
 test.each([
   ["public/img/hero.jpg", 'Use output_dir "public/img" and filename "hero". '],
   ["/hero", 'Use output_dir "." and filename "hero". '],
   ["img\\hero.png", 'Use output_dir "img" and filename "hero". '],
-])("a path as filename, %s, is pointed to output_dir", (filename, words) => {
-  expect(refusalOf({ prompt: "x", filename }).details.recovery).toContain(words);
+])("a path as filename, %s, gets a hint to output_dir", (filename, words) => {
+  expect(refusalOf({ prompt: "x", filename }).recovery).toContain(words);
 });
 
-test("several bad parameters are named in one refusal, each once", () => {
-  const { message, details } = refusalOf({ prompt: "", n: 10, seed: -1 });
+test("each bad parameter is named once", () => {
+  const { message, recovery } = refusalOf({ prompt: "", n: 10, seed: -1 });
 
   expect(message.match(/^- (?:prompt|n|seed):/gm)).toHaveLength(3);
-  expect(details.recovery).toContain("parameters named above");
+  expect(recovery).toContain("parameters named above");
 });
 
-test("unknown parameters are named up to ten, and a client's own key is not", () => {
+test("ten unknown parameters are named, and no key of a client", () => {
   const unknown = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`odd_${index}`, 1]));
 
   expect(warningsOfInput(parseArguments({ prompt: "x", negative_prompt: "y", wait_for_previous: true }))).toEqual([
     "Ignored unknown parameters: negative_prompt.",
   ]);
   expect(warningsOfInput(parseArguments({ prompt: "x", ...unknown }))[0]).toMatch(/odd_9, ….$/);
+  expect(warningsOfInput(parseArguments({ prompt: "x", [`long\n${"y".repeat(100)}`]: 1 }))).toEqual([
+    `Ignored unknown parameters: long ${"y".repeat(35)}….`,
+  ]);
 });
 
-test("a ratio that contradicts the size is warned of, and one that agrees with it is not", () => {
+test("only a ratio that contradicts the size is warned of", () => {
   const size = { prompt: "x", width: 1920, height: 1080 };
 
   expect(warningsOfInput(parseArguments({ ...size, aspect_ratio: "1:1" }))).toEqual([

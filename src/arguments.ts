@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { ASPECT_RATIO_PIXELS } from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
-import { withoutNulls } from "./nulls.ts";
 import { type ToolInput, toolInputSchema } from "./schemas.ts";
-import { codePoints, plural, truncate } from "./text.ts";
-import { isPath } from "./utils/paths.ts";
+import { withoutNulls } from "./text/nulls.ts";
+import { isPath } from "./text/paths.ts";
+import { codePoints, plural, truncate } from "./text/text.ts";
 
 const NESTED_IN_ARGUMENTS = 3;
 const QUOTED_CHARACTERS = 60;
@@ -39,7 +39,8 @@ export function parseArguments(args: unknown): ToolInput {
   }
   const lines = [...mistakes].slice(0, NAMED_MISTAKES).map(([name, reason]) => `- ${name}: ${reason}`);
   throw new InvalidArgumentsError(["The arguments are not valid.", ...lines].join("\n"), {
-    recovery: `No request was made. ${directoryHint(given)}Correct the ${mistakes.size === 1 ? "parameter" : "parameters"} named above, then call again.`,
+    billing: "not requested",
+    advice: `${directoryHint(given)}Correct the ${mistakes.size === 1 ? "parameter" : "parameters"} named above, then call again.`,
   });
 }
 

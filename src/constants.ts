@@ -49,17 +49,8 @@ export const SEED_MAX = 4_294_967_295;
 /** Most subject references in one request. */
 export const REFERENCES_MAX = 5;
 
-/**
- * Images of this many bytes or more are not handed to a view: in base64 and JSON a longer line is more than the 10 MiB
- * that the MCP SDK's client takes, which then drops the connection.
- */
-export const SHOWN_IMAGE_MAX_BYTES = 7_000_000;
-
 /** MiniMax refuses reference images of this many bytes or more. */
 export const REFERENCE_MAX_BYTES = 10_000_000;
-
-/** Largest image that is kept, in bytes; anything larger is a failure of that image alone. */
-export const IMAGE_MAX_BYTES = 32 * 1024 * 1024;
 
 /** Sides of an image of exact size, in pixels. */
 export const SIDE_PIXELS = { minimum: 512, maximum: 2048, multipleOf: 8 } as const;
@@ -67,46 +58,11 @@ export const SIDE_PIXELS = { minimum: 512, maximum: 2048, multipleOf: 8 } as con
 /** Styles of `image-01-live`. */
 export const STYLE_TYPES = ["漫画", "元气", "中世纪", "水彩"] as const;
 
-/**
- * Most image bytes returned inline: in base64, with everything else, they stay below the 1 MB that Claude Desktop
- * takes.
- */
-export const INLINE_MAX_BYTES = 700_000;
-
 /** The weight of a style that MiniMax assumes when none is given. */
 export const DEFAULT_STYLE_WEIGHT = 0.8;
 
-/** Time one call may take in all, in milliseconds: just under the four minutes after which Claude Desktop gives up. */
-export const DEFAULT_CALL_BUDGET_MS = 230_000;
-
-/**
- * Bounds of `MINIMAX_TIMEOUT_MS`. Above five minutes Node's HTTP client would give up waiting for an answer by itself.
- */
-export const CALL_BUDGET_RANGE_MS = { minimum: 1_000, maximum: 300_000 } as const;
-
-/**
- * How long the outcome of a call that its client stopped waiting for is kept in memory for the same call, in
- * milliseconds.
- */
-export const UNRECEIVED_KEPT_MS = 15 * 60_000;
-
-/** Most outcomes that are kept so; beyond that the oldest is forgotten, and its files stay. */
-export const UNRECEIVED_MAX = 100;
-
-/** Most earlier calls that one answer names because nobody received their images; the next answer names the rest. */
-export const UNRECEIVED_REPORTED_AT_ONCE = 5;
-
-/**
- * A client that asked for no progress and has waited this long, in milliseconds, may be gone: some give up after 60 s
- * without a word, so the same call made then is taken for its retry.
- */
-export const SILENT_TIMEOUT_MS = 55_000;
-
 /** MiniMax's documented limit on requests a minute, for free and paid accounts. */
-export const DEFAULT_REQUESTS_PER_MINUTE = 10;
-
-/** Bounds of `MINIMAX_RPM`; 0 turns pacing off. */
-export const REQUESTS_PER_MINUTE_RANGE = { minimum: 0, maximum: 10_000 } as const;
+export const REQUESTS_PER_MINUTE_LIMIT = 10;
 
 /**
  * The window over which requests are counted, in milliseconds: a second more than MiniMax's minute, because requests
@@ -114,44 +70,11 @@ export const REQUESTS_PER_MINUTE_RANGE = { minimum: 0, maximum: 10_000 } as cons
  */
 export const RATE_LIMIT_WINDOW_MS = 61_000;
 
-/** Longest line of JSON-RPC, in bytes: room for the largest references in base64 and all the rest. */
-export const LINE_MAX_BYTES = 72_000_000;
-
-/**
- * Once a call is over, work on the file system has this long to clean up after itself, in milliseconds; a drive that
- * does not answer by then is left alone.
- */
-export const FILE_SYSTEM_GRACE_MS = 300;
-
-/**
- * When the time of a call is up while its images are being saved, saving has this long to finish, in milliseconds: they
- * are paid for.
- */
-export const SAVING_GRACE_MS = 5_000;
-
 /** Bytes of a JPEG for each pixel, a little more than was measured: what a disk has to have free. */
 export const BYTES_PER_PIXEL = 0.35;
 
 /** How long an answer usually takes, in milliseconds: 14 to 26 s were seen for one image, 18 s for nine. */
 export const GENERATION_USUAL_MS = 20_000;
-
-/** How long saving usually takes at most, in milliseconds; downloads take seconds. */
-export const SAVING_USUAL_MS = 3_000;
-
-/** Longest time between two progress notifications, in milliseconds: clients that count silence give up after 60 s. */
-export const PROGRESS_INTERVAL_MS = 5_000;
-
-/**
- * How long the body of an HTTP error is waited for, in milliseconds: the status has already decided the outcome, unless
- * the body turns out to carry images.
- */
-export const ERROR_BODY_WAIT_MS = 3_000;
-
-/** A download that delivers nothing for this long is given up and retried, in milliseconds. */
-export const DOWNLOAD_STALL_MS = 20_000;
-
-/** Most redirects followed for one download. */
-export const DOWNLOAD_MAX_REDIRECTS = 3;
 
 /**
  * What a status code says about the request:

@@ -1,32 +1,37 @@
 import { API_CODES, CHECK_HOST, HTTP_STATUS_RECOVERIES, TRANSIENT_HTTP_STATUSES, TRY_LATER } from "./constants.ts";
-import { formatSeconds, quoted } from "./text.ts";
-
-const CHECK_NETWORK = "Check the network connection, and MINIMAX_API_HOST.";
-
-/** The hint for a certificate that is not accepted. */
-const TRUST_CERTIFICATE =
-  "If a company proxy or antivirus inspects connections, give Node its certificate: set NODE_EXTRA_CA_CERTS to the path of a PEM file in this server's env block. Otherwise check MINIMAX_API_HOST and this machine's date.";
+import { formatSeconds, quoted } from "./text/text.ts";
 
 const QUEUE_IS_FULL =
   "Call again later, ask for several images with n, or raise MINIMAX_RPM if MiniMax allows this key more requests a minute.";
 
-/** What an error carries beside its sentence. */
-export interface ErrorDetails extends ErrorOptions {
+/** The sentence about money that stands before the advice of an error. */
+const BILLING_WORDS = {
+  "not requested": "No request was made.",
+  "not sent": "Nothing was sent or billed.",
+  "sent before": "An earlier attempt was sent and answered without an image; the last attempt was not sent.",
+  unknown: "",
+} as const;
+
+/** The facts of an error beside its sentence. */
+interface ErrorDetails extends ErrorOptions {
   /** MiniMax's `base_resp.status_code`, or this server's own `EMPTY_RESPONSE`. */
   readonly code?: number | "EMPTY_RESPONSE" | undefined;
   /** Upstream's trace id, for MiniMax support. */
   readonly traceId?: string | undefined;
   /** What the person or the model can do. */
-  readonly recovery?: string | undefined;
-  /** What takes the place of `recovery` when an earlier attempt of the same call was sent. */
-  readonly recoveryAfterSending?: string | undefined;
+  readonly advice?: string | undefined;
+  /**
+   * Whether the call may have cost money: it was refused before any request; its request was not sent; only an earlier
+   * attempt was sent; images may have been generated. Absent when MiniMax answered that nothing was.
+   */
+  readonly billing?: keyof typeof BILLING_WORDS | undefined;
   /** Least wait in milliseconds before a retry; absent when there must be none. */
   readonly retryAfterMs?: number | undefined;
 }
 
 /**
- * Every failure whose sentence was written for the person who reads it. Anything else that is thrown is a defect, and
- * its text stays inside.
+ * Every failure whose sentence was written for the person who reads it. Any other thrown value is a bug, and its text
+ * stays inside.
  */
 export class UserFacingError extends Error {
   override readonly name: string = "UserFacingError";
@@ -36,6 +41,13 @@ export class UserFacingError extends Error {
     readonly details: ErrorDetails = {},
   ) {
     super(message, details);
+  }
+
+  /** The hint for the person: whether anything was billed, and what to do. Undefined when there is nothing to say. */
+  get recovery(): string | undefined {
+    const { billing, advice = "" } = this.details;
+    const recovery = `${billing === undefined ? "" : BILLING_WORDS[billing]} ${advice}`.trim();
+    return recovery === "" ? undefined : recovery;
   }
 }
 
@@ -47,6 +59,10 @@ export class ConfigurationError extends UserFacingError {
 /** The directory asked for may not or cannot be written. Nothing has been sent. */
 export class OutputDirectoryError extends UserFacingError {
   override readonly name = "OutputDirectoryError";
+
+  constructor(message: string, advice: string, options?: ErrorOptions) {
+    super(message, { ...options, billing: "not requested", advice });
+  }
 }
 
 /** A subject reference that may not be read or that MiniMax would not take. Nothing has been sent. */
@@ -55,24 +71,16 @@ export class SubjectReferenceError extends UserFacingError {
 
   constructor(message: string) {
     super(message, {
-      recovery:
-        "No request was made. Allowed: an https:// URL, a data:image/jpeg, data:image/png or data:image/webp URL in base64, or a JPEG, PNG or WebP file in the base directory or in a directory of MINIMAX_REFERENCE_DIRS; less than 10 MB.",
+      billing: "not requested",
+      advice:
+        "Allowed: an https:// URL, a data:image/jpeg, data:image/png or data:image/webp URL in base64, or a JPEG, PNG or WebP file in the base directory or in a directory of MINIMAX_REFERENCE_DIRS; less than 10 MB.",
     });
   }
 }
 
-/** One image could not be fetched, read or written; the others are not touched by it. */
+/** One image could not be fetched, read or written; the others are not affected. */
 export class ImageError extends UserFacingError {
   override readonly name = "ImageError";
-}
-
-/** The bytes of an image end before the image does. Getting them again may help. */
-export class TruncatedImageError extends UserFacingError {
-  override readonly name = "TruncatedImageError";
-
-  constructor() {
-    super("The image is truncated.", { retryAfterMs: 0 });
-  }
 }
 
 /** The call ran out of time. */
@@ -80,10 +88,10 @@ export class DeadlineExceededError extends UserFacingError {
   override readonly name = "DeadlineExceededError";
 
   constructor(readonly budgetMs: number) {
-    super(
-      `The call ran out of time (limit ${formatSeconds(budgetMs)}).`,
-      unsent("Call again later, or raise MINIMAX_TIMEOUT_MS."),
-    );
+    super(`The call ran out of time (limit ${formatSeconds(budgetMs)}).`, {
+      billing: "not sent",
+      advice: "Call again later, or raise MINIMAX_TIMEOUT_MS.",
+    });
   }
 }
 
@@ -112,7 +120,7 @@ export class MiniMaxApiError extends UserFacingError {
     super(`MiniMax refused the request: ${known?.meaning ?? "unknown code"}${quoted(statusMessage)}.`, {
       code,
       traceId,
-      recovery: known === undefined ? undefined : `${known.recovery}${hint}`,
+      advice: known === undefined ? undefined : `${known.recovery}${hint}`,
       retryAfterMs: isRetryable ? Math.max(known?.minimumWaitMs ?? 0, retryAfterMs) : undefined,
     });
   }
@@ -134,7 +142,7 @@ export class HttpError extends UserFacingError {
   ) {
     super(`${host} responded with HTTP ${status} and no image${quoted(sentence)}.`, {
       traceId,
-      recovery: recoveryFromStatus(status, sentence),
+      advice: adviceFor(status, sentence),
       retryAfterMs: TRANSIENT_HTTP_STATUSES.has(status) ? retryAfterMs : undefined,
     });
   }
@@ -144,35 +152,9 @@ export class HttpError extends UserFacingError {
 export class ConnectionError extends UserFacingError {
   override readonly name = "ConnectionError";
 
-  constructor(host: string, reason: string, options?: ErrorOptions) {
-    super(`Could not connect to ${host} (${reason}).`, {
-      ...options,
-      ...unsent(CHECK_NETWORK),
-      retryAfterMs: 0,
-    });
-  }
-}
-
-/** The host's certificate is not accepted, which another attempt does not change. Nothing was sent. */
-export class CertificateError extends UserFacingError {
-  override readonly name = "CertificateError";
-
-  /** @param code - Node's or OpenSSL's */
-  constructor(host: string, code: string, options?: ErrorOptions) {
-    super(`Could not connect to ${host}: its certificate is not trusted (${code}).`, {
-      ...options,
-      ...unsent(TRUST_CERTIFICATE),
-    });
-  }
-}
-
-/** The call ran out of time before a connection was there, so its request was not sent. */
-export class ConnectTimeoutError extends UserFacingError {
-  override readonly name = "ConnectTimeoutError";
-
-  constructor(host: string, budgetMs: number) {
-    const limit = formatSeconds(budgetMs);
-    super(`The call ran out of time (limit ${limit}) while it was connecting to ${host}.`, unsent(CHECK_NETWORK));
+  /** @param details - `retryAfterMs` where another attempt may succeed */
+  constructor(message: string, details: Omit<ErrorDetails, "billing">) {
+    super(message, { ...details, billing: "not sent" });
   }
 }
 
@@ -186,11 +168,15 @@ export class UnknownOutcomeError extends UserFacingError {
   /** @param whatHappened - a sentence's end */
   constructor(
     readonly whatHappened: string,
-    details: Omit<ErrorDetails, "retryAfterMs"> = {},
+    details: Omit<ErrorDetails, "billing" | "retryAfterMs"> = {},
   ) {
     super(
       `The request was sent, but ${whatHappened}. The images may have been generated and billed, so it was not retried.`,
-      { ...details, recovery: details.recovery ?? "Calling again is your choice: it may be billed a second time." },
+      {
+        ...details,
+        billing: "unknown",
+        advice: details.advice ?? "Calling again is your choice: it may be billed a second time.",
+      },
     );
   }
 }
@@ -209,7 +195,7 @@ export class EmptyResponseError extends UserFacingError {
       {
         code: "EMPTY_RESPONSE",
         traceId,
-        recovery: "The safety filter usually judges the image, not the prompt: call again, or reword the prompt.",
+        advice: "The safety filter usually judges the image, not the prompt: call again, or reword the prompt.",
       },
     );
   }
@@ -225,13 +211,13 @@ export class QueueTimeoutError extends UserFacingError {
    */
   constructor(startsInMs: number, { isPaused }: { isPaused: boolean }) {
     const wait = `${formatSeconds(startsInMs)}, after this call's deadline`;
-    if (startsInMs <= 0) {
-      super("The call ran out of time before its request could be sent.", unsent("Call again."));
-    } else if (isPaused) {
-      super(`MiniMax asked for a pause: the next request may be sent in ${wait}.`, unsent("Call again after that."));
-    } else {
-      super(`Too many requests are waiting: the next free slot is in ${wait}.`, unsent(QUEUE_IS_FULL));
-    }
+    const [message, advice] =
+      startsInMs <= 0
+        ? ["The call ran out of time before its request could be sent.", "Call again."]
+        : isPaused
+          ? [`MiniMax asked for a pause: the next request may be sent in ${wait}.`, "Call again after that."]
+          : [`Too many requests are waiting: the next free slot is in ${wait}.`, QUEUE_IS_FULL];
+    super(message, { billing: "not sent", advice });
   }
 }
 
@@ -250,28 +236,13 @@ export class RetriesExhaustedError extends UserFacingError {
   }
 }
 
-/**
- * What to throw of a call of which an earlier attempt was sent, and answered without an image: nothing else is retried.
- *
- * @returns the error itself when it says nothing of sending
- */
+/** An error of a call that sent an earlier attempt, which was answered without an image: nothing else is retried. */
 export function afterSending(error: unknown): unknown {
-  if (!(error instanceof UserFacingError) || error.details.recoveryAfterSending === undefined) return error;
-  return new UserFacingError(error.message, {
-    ...error.details,
-    recovery: error.details.recoveryAfterSending,
-    cause: error,
-  });
+  if (!(error instanceof UserFacingError) || error.details.billing !== "not sent") return error;
+  return new UserFacingError(error.message, { ...error.details, billing: "sent before", cause: error });
 }
 
-function unsent(advice: string): Pick<ErrorDetails, "recovery" | "recoveryAfterSending"> {
-  return {
-    recovery: `Nothing was sent or billed. ${advice}`,
-    recoveryAfterSending: `An earlier attempt was sent and answered without an image; the last attempt was not sent. ${advice}`,
-  };
-}
-
-function recoveryFromStatus(status: number, sentence: string): string | undefined {
+function adviceFor(status: number, sentence: string): string | undefined {
   if (TRANSIENT_HTTP_STATUSES.has(status)) return TRY_LATER;
   const known = HTTP_STATUS_RECOVERIES[status];
   if (known !== undefined) return known;

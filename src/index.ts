@@ -4,25 +4,29 @@ import type { Writable } from "node:stream";
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import { bufferLines } from "./cli/buffer-lines.ts";
 import { check } from "./cli/check.ts";
-import { parseCommandLine } from "./cli/command-line.ts";
-import { helpText, versionText } from "./cli/help.ts";
+import { helpText, parseCommandLine, versionText } from "./cli/command-line.ts";
 import { LineTransport } from "./cli/line-transport.ts";
-import { clearTextNotice, redactProxy, useProxies } from "./cli/proxy.ts";
 import { onShutdown } from "./cli/shutdown.ts";
 import { MiniMaxClient } from "./client.ts";
-import { parseConfig } from "./config.ts";
-import { LINE_MAX_BYTES, RATE_LIMIT_WINDOW_MS } from "./constants.ts";
+import { parseConfig } from "./config/config.ts";
+import { firstKnownDirectory } from "./config/directories.ts";
+import { redactProxy } from "./config/proxies.ts";
+import { RATE_LIMIT_WINDOW_MS } from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
 import { createServer } from "./server.ts";
-import { messageOf, systemCode } from "./text.ts";
+import { messageOf, systemCode } from "./text/text.ts";
 import { systemClock } from "./timing/clock.ts";
 import { RateLimiter } from "./timing/rate-limiter.ts";
 import { DEFAULT_POLICY, type Timing } from "./timing/retry.ts";
-import { chooseOutputRoot, windowsSystemDirectories } from "./utils/output-root.ts";
-import { firstKnownDirectory } from "./utils/paths.ts";
+import { chooseBaseDirectory, windowsSystemDirectories } from "./utils/base-directory.ts";
+import { Workspace } from "./utils/workspace.ts";
 
 const CLEAN_UP_MS = 400;
 const SETTLE_MS = 100;
+
+/** Longest line of JSON-RPC: room for the largest references in base64 and all the rest. */
+const LINE_MAX_BYTES = 72_000_000;
+
 const THREAD_WORK = /^(?:FSReq|FileHandleCloseReq|GetAddrInfoReq)/;
 
 const command = parseCommandLine(process.argv.slice(2));
@@ -42,14 +46,14 @@ try {
   print(process.stderr, isOurs ? error.message : `The server cannot start: ${messageOf(error)}.`, 1);
 }
 
-/** Ends the process when the text is out: a pipe may take it later than the call. */
+/** Exits once the text is flushed; a pipe may flush after `write` returns. */
 function print(stream: Writable, text: string, code: 0 | 1 | 2): void {
   stream.write(`${text}\n`, () => void exit(code));
 }
 
 /**
- * Ends the process. `process.exit` waits for the threads that work on the file system or look a name up, so a drive or
- * resolver that does not answer would keep the process: then nothing is left to be cleaned up, and it ends by force.
+ * Ends the process. `process.exit` waits for threads that work on the file system or look a name up, so a hung drive or
+ * DNS lookup would block the exit; nothing is left to clean up by then, so the process kills itself.
  */
 async function exit(code: 0 | 1 | 2): Promise<void> {
   const isThreadAtWork = (): boolean => process.getActiveResourcesInfo().some((name) => THREAD_WORK.test(name));
@@ -59,42 +63,40 @@ async function exit(code: 0 | 1 | 2): Promise<void> {
 }
 
 /**
- * Whether an exception is a failed assertion: only Node's HTTP client makes any, of one connection that the other side
- * closed. Other calls, paid ones among them, go on.
+ * Whether an exception is a failed assertion: only Node's HTTP client makes any, about one connection that the other
+ * side closed. Other calls, paid ones among them, go on.
  */
 function isHttpClientAssertion(error: unknown): boolean {
   return systemCode(error) === "ERR_ASSERTION";
 }
 
-/** Validates the environment and builds what the server works with. */
+/** Validates the environment and builds the parts of the server. */
 async function prepare() {
   const directories = {
     workingDirectory: firstKnownDirectory([() => process.cwd()]),
     homeDirectory: firstKnownDirectory([homedir, () => userInfo().homedir]),
   };
   const config = parseConfig(process.env, directories);
-  const outputRoot = await chooseOutputRoot({
-    ...directories,
-    configured: config.outputDirectory,
-    systemDirectories: windowsSystemDirectories(process.env),
+  const systemDirectories = windowsSystemDirectories(process.env);
+  const workspace = new Workspace({
+    ...(await chooseBaseDirectory(config.outputDirectory, { ...directories, systemDirectories })),
+    referenceDirectories: config.referenceDirectories,
+    homeDirectory: directories.homeDirectory,
   });
-  if (config.proxies !== undefined) await useProxies(config.proxies);
-  const notice = clearTextNotice(config);
-  if (notice !== undefined) process.stderr.write(`${notice}\n`);
+  if (config.proxies !== undefined) (await import("./cli/proxy-client.ts")).installProxies(config.proxies);
   const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
   const timing: Timing = { clock: systemClock, random: Math.random, policy: DEFAULT_POLICY };
   const rateLimiter = new RateLimiter(timing.clock, config.requestsPerMinute, RATE_LIMIT_WINDOW_MS);
   const client = new MiniMaxClient(config.apiKey, config.apiHost, timing, rateLimiter, proxy);
-  return { ...directories, config, outputRoot, client, timing };
+  return { config, workspace, client, timing };
 }
 
 /** Serves MCP over stdin and stdout until either is gone or a signal comes; then the process ends with 0. */
-async function serve({ config, ...rest }: Awaited<ReturnType<typeof prepare>>): Promise<void> {
+async function serve({ config, ...parts }: Awaited<ReturnType<typeof prepare>>): Promise<void> {
   const log = (line: string): void => {
     process.stderr.write(`${line.replaceAll(config.apiKey, "[API key]")}\n`);
   };
-  const { referenceDirectories, callBudgetMs } = config;
-  const { mcp, close } = createServer({ ...rest, referenceDirectories, callBudgetMs, log });
+  const { mcp, close } = createServer({ ...parts, callBudgetMs: config.callBudgetMs, log });
 
   const shutDown = async (code: 0 | 1): Promise<void> => {
     try {

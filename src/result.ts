@@ -1,100 +1,86 @@
-import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import type { CallToolResult, ImageContent } from "@modelcontextprotocol/sdk/types.js";
 import { warningsOfInput } from "./arguments.ts";
-import { INLINE_MAX_BYTES } from "./constants.ts";
+import type { JoinedOutcome } from "./calls/call-registry.ts";
 import { UserFacingError } from "./errors.ts";
-import type { CallResult } from "./generate.ts";
-import type { SavedImage, ToolInput, ToolOutput } from "./schemas.ts";
-import { plural } from "./text.ts";
-import type { InlineImage } from "./utils/inline-images.ts";
+import type { ToolInput, ToolOutput } from "./schemas.ts";
+import { plural } from "./text/text.ts";
+import type { Workspace } from "./utils/workspace.ts";
+
+/** In base64, with everything else, these bytes stay below the 1 MB that Claude Desktop takes. */
+const INLINE_MAX_BYTES = 700_000;
+
+/** The images for the result are waited for no longer, in milliseconds: they are saved, and the client waits. */
+const READ_BACK_MS = 5_000;
 
 const UNEXPECTED = "Something unexpected went wrong inside this server; its log (stderr) has the details.";
 
-/** What the result of one call says beside the facts of its images. */
-export interface ResultExtras {
-  readonly input: ToolInput;
-  /** The first of the saved images, when they were asked for. */
-  readonly inline: readonly InlineImage[];
-  /** What is to be said of earlier calls. */
-  readonly notices: readonly string[];
-}
-
 /**
- * Renders what a call came to. When no image at all could be saved the result is an error that still carries every
- * fact.
+ * Renders the outcome of a call: text and structure from one value. When no image at all could be saved the result is
+ * an error that still carries every fact.
  */
-export function toResult(facts: ToolOutput, { input, inline, notices }: ResultExtras): CallToolResult {
+export async function toResult(
+  { outcome, notices }: JoinedOutcome,
+  input: ToolInput,
+  workspace: Workspace,
+): Promise<CallToolResult> {
+  if ("error" in outcome) return toErrorResult(outcome.error, notices);
+  const facts = outcome.output;
+  const inline = input.return_images ? await readBack(facts.images, workspace) : [];
   const leftOut = input.return_images ? facts.images.slice(inline.length) : [];
-  const warnings = [...notices, ...warningsOfInput(input), ...(facts.warnings ?? []), notShownInline(leftOut)];
-  const output = withWarnings(facts, warnings);
+  const warnings = [...notices, ...warningsOfInput(input), ...(facts.warnings ?? []), ...notShownInline(leftOut)];
+  const output = warnings.length === 0 ? facts : { ...facts, warnings };
   const text = describe(output);
   if (output.saved_count === 0) return { content: [{ type: "text", text }], isError: true };
-  const inlineImages = inline.map((image) => ({ type: "image" as const, ...image }));
-  return { content: [{ type: "text", text }, ...inlineImages], structuredContent: { ...output } };
+  return { content: [{ type: "text", text }, ...inline], structuredContent: { ...output } };
 }
 
 /**
  * Renders a failure. The text of anything but a `UserFacingError` stays inside: it was not written for the person and
  * may hold anything.
  *
- * @param notices - what is to be said of earlier calls
+ * @param notices - sentences about earlier calls
  */
 export function toErrorResult(error: unknown, notices: readonly string[] = []): CallToolResult {
   const text = error instanceof UserFacingError ? describeError(error) : UNEXPECTED;
   return { content: [{ type: "text", text: [text, ...notices.map(describeWarning)].join("\n") }], isError: true };
 }
 
-function describeError({ message, details }: UserFacingError): string {
+/**
+ * Saved images as MCP carries them, in order, as long as all of them together are small enough. The first that does not
+ * fit, or that cannot be read any more, ends it.
+ */
+async function readBack(images: ToolOutput["images"], workspace: Workspace): Promise<ImageContent[]> {
+  const signal = AbortSignal.timeout(READ_BACK_MS);
+  const inline: ImageContent[] = [];
+  let leftBytes = INLINE_MAX_BYTES;
+  for (const { path } of images) {
+    try {
+      const { bytes, header } = await workspace.readImage({ path, name: "image", limitBytes: leftBytes + 1 }, signal);
+      inline.push({ type: "image", data: Buffer.from(bytes).toString("base64"), mimeType: header.mimeType });
+      leftBytes -= bytes.length;
+    } catch {
+      return inline;
+    }
+  }
+  return inline;
+}
+
+function describeError({ message, recovery, details: { code, traceId } }: UserFacingError): string {
   return [
     message,
-    details.code === undefined ? "" : `Status code: ${details.code}`,
-    details.recovery === undefined ? "" : `Recovery: ${details.recovery}`,
-    details.traceId === undefined ? "" : `Trace id: ${details.traceId}`,
+    code === undefined ? "" : `Status code: ${code}`,
+    recovery === undefined ? "" : `Recovery: ${recovery}`,
+    traceId === undefined ? "" : `Trace id: ${traceId}`,
   ]
     .filter((line) => line !== "")
     .join("\n");
 }
 
-/** The facts of one call, without any image's bytes. */
-export function toOutput({ input, generation, outcomes, saved, fallbackNotice }: CallResult): ToolOutput {
-  const failures = outcomes.flatMap((outcome) =>
-    "failure" in outcome ? [{ index: outcome.index, error: outcome.failure }] : [],
-  );
-  const links = generation.images.flatMap((image) => ("link" in image ? [image.link] : []));
-  const counted =
-    generation.withheld === undefined
-      ? ""
-      : `; it counts ${generation.withheld} as failed or withheld by its safety filter`;
-  const fewer =
-    outcomes.length >= input.n
-      ? ""
-      : `MiniMax returned ${outcomes.length} of the ${plural(input.n, "image")} asked for${counted}.`;
-  const truncated = outcomes.flatMap((outcome) =>
-    "saved" in outcome && outcome.isTruncated
-      ? [`Image ${outcome.index + 1} is truncated and may show only a part: ${outcome.saved.path}`]
-      : [],
-  );
-  const output = {
-    ...(generation.id === undefined ? {} : { id: generation.id }),
-    image_count: generation.images.length,
-    saved_count: saved.length,
-    file_paths: saved.map(({ path }) => path),
-    ...(failures.length === 0 ? {} : { failures }),
-    metadata: { ...generation.metadata },
-    images: [...saved],
-    ...(links.length === 0 ? {} : { image_urls: links }),
-    ...(input.seed === undefined ? {} : { seed: input.seed }),
-  };
-  return withWarnings(output, [...generation.warnings, fewer, ...truncated, fallbackNotice ?? ""]);
-}
-
-function withWarnings(output: ToolOutput, lines: readonly string[]): ToolOutput {
-  const warnings = lines.filter((line) => line !== "");
-  return warnings.length === 0 ? output : { ...output, warnings };
-}
-
-function notShownInline(leftOut: readonly SavedImage[]): string {
-  if (leftOut.length === 0) return "";
-  return `${plural(leftOut.length, "saved image")} not shown inline (${INLINE_MAX_BYTES / 1000} kB limit, or the file could not be read back): ${leftOut.map(({ path }) => path).join(", ")}`;
+function notShownInline(leftOut: ToolOutput["images"]): string[] {
+  if (leftOut.length === 0) return [];
+  return [
+    `${plural(leftOut.length, "saved image")} not shown inline (${INLINE_MAX_BYTES / 1000} kB limit, or the file could not be read back): ${leftOut.map(({ path }) => path).join(", ")}`,
+  ];
 }
 
 /**

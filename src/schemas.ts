@@ -9,9 +9,9 @@ import {
   SIDE_PIXELS,
   STYLE_TYPES,
 } from "./constants.ts";
-import { hasAtMost } from "./text.ts";
-import { mistakeInPath } from "./utils/mistakes.ts";
-import { isWindowsName } from "./utils/windows-names.ts";
+import { mistakeInPath } from "./text/mistakes.ts";
+import { hasAtMost } from "./text/text.ts";
+import { isWindowsName } from "./text/windows-names.ts";
 
 const FILE_NAME_MAX_CHARACTERS = 60;
 const FILE_NAME_MAX_BYTES = 120;
@@ -258,22 +258,6 @@ export const upstreamReplySchema = z.object({
 
 /** MiniMax's answer after validation. */
 export type UpstreamReply = z.infer<typeof upstreamReplySchema>;
-
-/** The body of `POST /v1/image_generation`: documented fields only. */
-export interface GenerationRequest {
-  readonly model: ToolInput["model"];
-  readonly prompt: string;
-  readonly aspect_ratio?: NonNullable<ToolInput["aspect_ratio"]>;
-  readonly width?: number;
-  readonly height?: number;
-  readonly response_format: ToolInput["response_format"];
-  readonly n: number;
-  readonly prompt_optimizer: boolean;
-  readonly seed?: number;
-  readonly style?: { readonly style_type: string; readonly style_weight?: number | undefined };
-  readonly aigc_watermark?: boolean;
-  readonly subject_reference?: readonly { readonly type: "character"; readonly image_file: string }[];
-}
 
 function isPlainFileName(name: string): boolean {
   const fits = hasAtMost(name, FILE_NAME_MAX_CHARACTERS) && Buffer.byteLength(name) <= FILE_NAME_MAX_BYTES;

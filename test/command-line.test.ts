@@ -2,7 +2,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { name, version } from "../package.json";
-import { VARIABLES } from "../src/environment.ts";
+import { variables } from "../src/config/config.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { startConnectProxy } from "./support/connect-proxy.ts";
 import { closedHost } from "./support/listening.ts";
@@ -22,7 +22,7 @@ test.each(["--help", "-h"])(
 
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const word of ["--check", "--help", "--version", ...VARIABLES.map((variable) => variable.name)]) {
+    for (const word of ["--check", "--help", "--version", ...variables().map((variable) => variable.name)]) {
       expect(stdout).toContain(word);
     }
     expect(await readdir(directory.path)).toEqual([]);

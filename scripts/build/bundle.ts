@@ -5,7 +5,7 @@ import { assembleViewPage } from "./view-page.ts";
 const UNUSED_LIBRARY = fileURLToPath(new URL("unused-library.cjs", import.meta.url));
 const UNUSED_LIBRARIES = ["ajv", "ajv-formats", "zod/v3", "zod-to-json-schema"];
 
-const SERVER_PARTS = { "./proxy-client.ts": "./proxy.js", "./page.ts": "./view.js" };
+const SERVER_PARTS = { "./cli/proxy-client.ts": "./proxy.js", "./page.ts": "./view.js" };
 
 /** One file of the program. */
 export interface BuiltFile {
@@ -21,8 +21,8 @@ export interface BuiltFile {
  * far too old has to understand them.
  */
 export function bundleLauncher(): Promise<BuiltFile> {
-  const beside = { "../index.ts": "./server.js" };
-  return bundle("index.js", { input: "src/cli/launch.ts", beside, minify: false, target: "node12.20" });
+  const beside = { "./index.ts": "./server.js" };
+  return bundle("index.js", { input: "src/launch.ts", beside, minify: false, target: "node12.20" });
 }
 
 /**

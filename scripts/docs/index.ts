@@ -2,8 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { format, resolveConfig } from "prettier";
 import { z } from "zod";
+import { variables as environmentVariables } from "../../src/config/config.ts";
 import { API_CODES, type ApiCode } from "../../src/constants.ts";
-import { VARIABLES } from "../../src/environment.ts";
 import { toolInputSchema, toolOutputSchema } from "../../src/schemas.ts";
 import { serverJson } from "../package/server-json.ts";
 import { clients, standardConfiguration } from "./clients.ts";
@@ -60,7 +60,7 @@ function output(): string {
 function variables(): string {
   return table(
     ["Variable", "Default", "Description"],
-    VARIABLES.map((variable) => [code(variable.name), variable.fallback, variable.description]),
+    environmentVariables().map((variable) => [code(variable.name), variable.fallback, variable.description]),
   );
 }
 

@@ -1,6 +1,6 @@
 import { bugs, description, engines, homepage, keywords, license, name, repository, version } from "../../package.json";
+import { variables } from "../../src/config/config.ts";
 import { TOOL_NAME } from "../../src/constants.ts";
-import { VARIABLES } from "../../src/environment.ts";
 
 /** One variable that Claude Desktop asks for. */
 interface Setting {
@@ -67,7 +67,7 @@ export function bundleManifest(): object {
 }
 
 function userSetting({ variable, addition = "", form }: Setting): object {
-  const known = VARIABLES.find((candidate) => candidate.name === variable);
+  const known = variables().find((candidate) => candidate.name === variable);
   if (known === undefined) throw new Error(`There is no variable ${variable}.`);
   return { ...form, description: `${known.description}${addition}`, required: known.fallback === "required" };
 }

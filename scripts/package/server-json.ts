@@ -1,5 +1,5 @@
 import { description, mcpName, name, repository, version } from "../../package.json";
-import { VARIABLES } from "../../src/environment.ts";
+import { variables } from "../../src/config/config.ts";
 
 const SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json";
 
@@ -19,7 +19,7 @@ export function serverJson(): object {
         version,
         runtimeHint: "npx",
         transport: { type: "stdio" },
-        environmentVariables: VARIABLES.map((variable) => ({
+        environmentVariables: variables().map((variable) => ({
           name: variable.name,
           description: variable.description,
           isRequired: variable.fallback === "required",

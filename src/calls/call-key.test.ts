@@ -13,7 +13,7 @@ test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
   ["a spelled-out ratio", { prompt: "a cat" }, { prompt: "a cat", aspect_ratio: "1:1" }],
   ["a spelled-out model", { prompt: "a cat" }, { prompt: "a cat", model: "image-01" }],
   [
-    "a spelled-out weight and the order of keys in a style",
+    "a spelled-out weight of a style",
     { ...LIVE, style: { style_type: "漫画" } },
     { ...LIVE, style: { style_weight: 0.8, style_type: "漫画" } },
   ],

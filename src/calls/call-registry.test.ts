@@ -1,179 +1,89 @@
+import { setImmediate as immediate } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { deferred } from "../../test/support/deferred.ts";
 import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
-import { UNRECEIVED_KEPT_MS, UNRECEIVED_MAX, UNRECEIVED_REPORTED_AT_ONCE } from "../constants.ts";
-import { MiniMaxApiError } from "../errors.ts";
+import { MiniMaxApiError, UnknownOutcomeError } from "../errors.ts";
 import { toolInputSchema, type ToolOutput } from "../schemas.ts";
-import type { Call } from "../timing/call.ts";
-import { type Answer, CallRegistry } from "./call-registry.ts";
-import type { Waiter } from "./job.ts";
+import type { Call } from "./call.ts";
+import { CallRegistry, type JoinedOutcome } from "./call-registry.ts";
 
-const TIMED_OUT = "McpError: MCP error -32001: Request timed out";
+const CLOCK = "McpError: MCP error -32001: Request timed out";
+const PERSON = "AbortError: user-cancel";
+const KEPT_MS = 15 * 60_000;
+const KEPT_MAX = 100;
+const MENTIONED_AT_ONCE = 5;
+const LOST = /^The server ended before 1 paid request could be finished: images may have been generated and billed\.$/;
+
+type Work = (call: Call) => Promise<ToolOutput>;
+
+interface Client {
+  readonly joined: Promise<JoinedOutcome>;
+  readonly leave: (reason: unknown) => Promise<void>;
+}
 
 interface Setup {
   readonly clock: ManualClock;
   readonly calls: CallRegistry;
-  /** How often work was begun, which is what costs money. */
-  readonly begun: () => number;
-  /** Makes a call that is answered by its own prompt. */
-  readonly ask: (prompt: string) => Promise<Answer>;
-  /** Makes a call that is given up after sending and then ends with `end`. */
-  readonly giveUp: (prompt: string, end?: () => Promise<ToolOutput>) => Promise<void>;
+  readonly log: readonly string[];
+  /** The prompt of every call whose work was begun, which costs money. */
+  readonly begun: readonly string[];
+  readonly ask: (prompt: string, work?: Work) => Client;
+  /** Makes a call that its client leaves after sending, and that then ends. */
+  readonly abandon: (prompt: string, error?: Error) => Promise<void>;
 }
 
 function setup(): Setup {
   const clock = manualClock();
-  const calls = new CallRegistry(clock, 230_000);
-  let begun = 0;
-  const begin = (prompt: string, waiter: Waiter, work: (call: Call) => Promise<ToolOutput>): Promise<Answer> =>
-    calls.answer(
-      toolInputSchema.parse({ prompt }),
-      waiter,
+  const log: string[] = [];
+  const begun: string[] = [];
+  const calls = new CallRegistry(clock, 230_000, (line) => log.push(line));
+  const ask: Setup["ask"] = (prompt, work = () => Promise.resolve(outputOf(prompt))) => {
+    const controller = new AbortController();
+    const joined = calls.join(
+      { input: toolInputSchema.parse({ prompt }), waiter: { signal: controller.signal, report: undefined } },
       (call) => {
-        begun += 1;
+        begun.push(prompt);
         return work(call);
       },
-      (answer) => Promise.resolve(answer),
+      (outcome) => Promise.resolve(outcome),
     );
-  return {
-    clock,
-    calls,
-    begun: () => begun,
-    ask: (prompt) => begin(prompt, patient(), () => Promise.resolve(outputOf(prompt))),
-    giveUp: async (prompt, end = () => Promise.resolve(outputOf(prompt))) => {
-      const controller = new AbortController();
-      let letEnd = (): void => undefined;
-      const mayEnd = new Promise<void>((resolve) => {
-        letEnd = resolve;
-      });
-      const call = begin(prompt, { signal: controller.signal, onActivity: undefined }, async ({ onSent }) => {
-        onSent();
-        await mayEnd;
-        return end();
-      });
-      controller.abort(TIMED_OUT);
-      await expect(call).rejects.toBe(TIMED_OUT);
-      letEnd();
-      await calls.settled();
-    },
+    joined.catch(() => undefined);
+    return {
+      joined,
+      leave: async (reason) => {
+        controller.abort(reason);
+        await expect(joined).rejects.toBe(reason);
+      },
+    };
   };
+  const abandon: Setup["abandon"] = async (prompt, error) => {
+    const end = deferred<ToolOutput>();
+    const client = ask(prompt, (call) => {
+      call.setMayBeBilled(true);
+      return end.promise;
+    });
+    await client.leave(CLOCK);
+    if (error === undefined) end.resolve(outputOf(prompt));
+    else end.reject(error);
+    await immediate();
+  };
+  return { clock, calls, log, begun, ask, abandon };
 }
 
-test("what is kept of calls that nobody received is handed over until the last moment of its time, and no longer", async () => {
-  const { clock, begun, ask, giveUp } = setup();
-  await giveUp("a cat");
-  await giveUp("a dog");
-
-  await clock.advance(UNRECEIVED_KEPT_MS - 1);
-  expect((await ask("a cat")).notices).toEqual([
-    expect.stringContaining("earlier identical call"),
-    expect.stringContaining("/dog.jpeg"),
-  ]);
-  expect(begun()).toBe(2);
-
-  await clock.advance(1);
-  expect((await ask("a dog")).notices).toEqual([]);
-  expect(begun()).toBe(3);
-});
-
-test("what is kept of calls that nobody received is bounded: of too many, the oldest is forgotten", async () => {
-  const { begun, ask, giveUp } = setup();
-  for (let index = 0; index <= UNRECEIVED_MAX; index += 1) await giveUp(`call ${index}`);
-  expect(begun()).toBe(UNRECEIVED_MAX + 1);
-
-  await ask("call 1");
-  expect(begun()).toBe(UNRECEIVED_MAX + 1);
-  await ask("call 0");
-  expect(begun()).toBe(UNRECEIVED_MAX + 2);
-});
-
-test("what is kept of calls that nobody received is reported to other calls a few at a time, each once", async () => {
-  const { ask, giveUp } = setup();
-  for (let index = 0; index <= UNRECEIVED_REPORTED_AT_ONCE; index += 1) await giveUp(`call ${index}`);
-
-  const notices = [await ask("a"), await ask("b"), await ask("c")].map((answer) => answer.notices.length);
-
-  expect(notices).toEqual([UNRECEIVED_REPORTED_AT_ONCE, 1, 0]);
-});
-
-test("what is kept of calls that nobody received includes a defect behind the sending, because nobody knows what it cost", async () => {
-  const { begun, ask, giveUp } = setup();
-  const defect = new TypeError("x is not a function");
-  await giveUp("a cat", () => Promise.reject(defect));
-
-  expect((await ask("a cat")).outcome).toEqual({ error: defect });
-  expect((await ask("a cat")).outcome).toEqual({ value: outputOf("a cat") });
-  expect(begun()).toBe(2);
-});
-
-test("what is kept of calls that nobody received includes no refusal, which costs nothing", async () => {
-  const { begun, ask, giveUp } = setup();
-  await giveUp("a cat", () => Promise.reject(new MiniMaxApiError(1026, "", {})));
-
-  expect((await ask("a cat")).outcome).toEqual({ value: outputOf("a cat") });
-  expect(begun()).toBe(2);
-});
-
-test("a result that was being rendered when its client gave up is kept for the same call", async () => {
-  const { calls, ask, begun } = setup();
-  const controller = new AbortController();
-  const input = toolInputSchema.parse({ prompt: "a cat" });
-  const waiter = { signal: controller.signal, onActivity: undefined };
-  const work = ({ onSent }: Call): Promise<ToolOutput> => {
-    onSent();
-    return Promise.resolve(outputOf("a cat"));
-  };
-
-  const call = calls.answer(input, waiter, work, (answer) => {
-    controller.abort(TIMED_OUT);
-    return Promise.resolve(answer);
-  });
-
-  await expect(call).rejects.toBe(TIMED_OUT);
-  expect((await ask("a cat")).notices).toHaveLength(1);
-  expect(begun()).toBe(0);
-});
-
-test("a call whose signal has aborted before it begins does no work", async () => {
-  const { calls } = setup();
-  const input = toolInputSchema.parse({ prompt: "a cat" });
-  const waiter = { signal: AbortSignal.abort(TIMED_OUT), onActivity: undefined };
-  const never = (): Promise<never> => Promise.reject(new Error("It was begun."));
-
-  await expect(calls.answer(input, waiter, never, never)).rejects.toBe(TIMED_OUT);
-});
-
-test("cancelling all ends also the calls that nobody waits for", async () => {
-  const { calls } = setup();
-  const controller = new AbortController();
-  const input = toolInputSchema.parse({ prompt: "a cat" });
-  const waiter = { signal: controller.signal, onActivity: undefined };
-  let isCancelled = false;
-  const work = ({ onSent, signal }: Call): Promise<ToolOutput> => {
-    onSent();
+/** Work that was sent, and ends only when a signal of its call aborts. */
+function hung(signal: "signal" | "cancelSignal"): Work {
+  return (call) => {
+    call.setMayBeBilled(true);
     return new Promise((_resolve, reject) => {
-      signal.addEventListener("abort", () => {
-        isCancelled = true;
-        reject(signal.reason);
+      call[signal].addEventListener("abort", () => {
+        reject(new Error("aborted"));
       });
     });
   };
-  const call = calls.answer(input, waiter, work, (answer) => Promise.resolve(answer));
-  controller.abort(TIMED_OUT);
-  await expect(call).rejects.toBe(TIMED_OUT);
-  expect(isCancelled).toBe(false);
-
-  calls.cancelAll();
-
-  await calls.settled();
-  expect(isCancelled).toBe(true);
-});
-
-function patient(): Waiter {
-  return { signal: new AbortController().signal, onActivity: undefined };
 }
 
 function outputOf(prompt: string): ToolOutput {
-  const path = `/${prompt.replace("a ", "")}.jpeg`;
+  const path = `/${prompt}.jpeg`;
   return {
     image_count: 1,
     saved_count: 1,
@@ -182,3 +92,166 @@ function outputOf(prompt: string): ToolOutput {
     images: [{ path, width: 1024, height: 1024, bytes: 1, mime_type: "image/jpeg" }],
   };
 }
+
+test("a call gets its outcome, and a second one of its own", async () => {
+  const { ask, begun } = setup();
+
+  const outcomes = await Promise.all([ask("cat").joined, ask("cat").joined]);
+
+  expect(outcomes).toEqual(Array(2).fill({ outcome: { output: outputOf("cat") }, notices: [] }));
+  expect(begun).toEqual(["cat", "cat"]);
+});
+
+test("the same call joins one that was left while it runs", async () => {
+  const { ask, begun } = setup();
+  const work = deferred<ToolOutput>();
+  const first = ask("cat", (call) => {
+    call.setMayBeBilled(true);
+    return work.promise;
+  });
+  await first.leave(CLOCK);
+
+  const again = ask("cat");
+  work.resolve(outputOf("cat"));
+
+  expect(await again.joined).toEqual({
+    outcome: { output: outputOf("cat") },
+    notices: [expect.stringContaining("no new request was sent")],
+  });
+  expect(begun).toEqual(["cat"]);
+});
+
+test("an outcome is handed over within 15 minutes, and only once", async () => {
+  const { clock, begun, ask, abandon } = setup();
+  await abandon("cat");
+  await abandon("dog");
+
+  await clock.advance(KEPT_MS - 1);
+  expect((await ask("cat").joined).notices).toEqual([
+    expect.stringContaining("earlier identical call"),
+    expect.stringContaining("/dog.jpeg"),
+  ]);
+  expect((await ask("cat").joined).notices).toEqual([]);
+  await clock.advance(1);
+
+  expect((await ask("dog").joined).notices).toEqual([]);
+  expect(begun).toEqual(["cat", "dog", "cat", "dog"]);
+});
+
+test("of too many outcomes the oldest is forgotten", async () => {
+  const { begun, ask, abandon } = setup();
+  for (let index = 0; index <= KEPT_MAX; index += 1) await abandon(`call ${index}`);
+
+  await ask("call 1").joined;
+  await ask("call 0").joined;
+
+  expect(begun.slice(KEPT_MAX + 1)).toEqual(["call 0"]);
+});
+
+test("other calls are mentioned once each, five at a time", async () => {
+  const { ask, abandon } = setup();
+  for (let index = 0; index <= MENTIONED_AT_ONCE; index += 1) await abandon(`call ${index}`);
+  await abandon("failed", new UnknownOutcomeError("it broke"));
+
+  const counts = [await ask("a").joined, await ask("b").joined, await ask("c").joined].map(
+    ({ notices }) => notices.length,
+  );
+
+  expect(counts).toEqual([MENTIONED_AT_ONCE, 1, 0]);
+});
+
+test.each([
+  ["a client leaves it while it is rendered", CLOCK],
+  ["its rendering fails", undefined],
+])("a result is kept and mentions nothing when %s", async (_what, reason) => {
+  const { calls, ask, abandon, begun } = setup();
+  await abandon("dog");
+  const controller = new AbortController();
+  const input = toolInputSchema.parse({ prompt: "cat" });
+  const failure = new Error("cannot be rendered");
+  const joining = calls.join(
+    { input, waiter: { signal: controller.signal, report: undefined } },
+    (call) => {
+      call.setMayBeBilled(true);
+      return Promise.resolve(outputOf("cat"));
+    },
+    (joined) => {
+      if (reason === undefined) return Promise.reject(failure);
+      controller.abort(reason);
+      return Promise.resolve(joined);
+    },
+  );
+  await expect(joining).rejects.toBe(reason ?? failure);
+
+  const { notices } = await ask("bird").joined;
+
+  expect(notices.map((notice) => /\/(\w+)\.jpeg/.exec(notice)?.[1])).toEqual(
+    reason === undefined ? ["dog"] : ["dog", "cat"],
+  );
+  expect(begun).toEqual(["dog", "bird"]);
+});
+
+test("a client that has gone before its call begins starts no work", async () => {
+  const { calls } = setup();
+  const waiter = { signal: AbortSignal.abort(CLOCK), report: undefined };
+  const never = (): Promise<never> => Promise.reject(new Error("It was begun."));
+
+  await expect(calls.join({ input: toolInputSchema.parse({ prompt: "cat" }), waiter }, never, never)).rejects.toBe(
+    CLOCK,
+  );
+});
+
+test.each([
+  ["a bug is logged once", new TypeError("x is not a function"), ["Unexpected error: x is not a function"]],
+  ["a refusal is not logged", new MiniMaxApiError(1026, "", {}), []],
+])("%s", async (_what, error, lines) => {
+  const { ask, log } = setup();
+
+  expect((await ask("cat", () => Promise.reject(error)).joined).outcome).toEqual({ error });
+
+  expect(log).toEqual(lines);
+});
+
+test("a cancellation is not logged", async () => {
+  const { ask, log, calls } = setup();
+  const client = ask("cat", hung("signal"));
+
+  await client.leave(PERSON);
+  await calls.settle(0);
+
+  expect(log).toEqual([]);
+});
+
+test("the end lets saving finish, also when its client leaves then", async () => {
+  const { calls, ask, log } = setup();
+  const saving = deferred<ToolOutput>();
+  let isCancelled = false;
+  const client = ask("cat", (call) => {
+    call.setMayBeBilled(true);
+    call.cancelSignal.addEventListener("abort", () => (isCancelled = true));
+    return saving.promise;
+  });
+
+  calls.end();
+  await client.leave(PERSON);
+  const settled = calls.settle(60_000);
+  expect(isCancelled).toBe(false);
+  saving.resolve(outputOf("cat"));
+  await settled;
+
+  expect(log).toEqual([]);
+});
+
+test.each([
+  ["waits for its response", "signal"],
+  ["saves longer than the grace", "cancelSignal"],
+] as const)("the end cancels and logs a paid call that %s", async (_what, signal) => {
+  const { calls, ask, log } = setup();
+  const client = ask("cat", hung(signal));
+
+  calls.end();
+  await calls.settle(1);
+
+  expect((await client.joined).outcome).toHaveProperty("error");
+  expect(log).toEqual([expect.stringMatching(LOST)]);
+});

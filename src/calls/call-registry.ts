@@ -1,110 +1,138 @@
-import { UNRECEIVED_MAX, UNRECEIVED_REPORTED_AT_ONCE } from "../constants.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { UserFacingError } from "../errors.ts";
 import type { ToolInput, ToolOutput } from "../schemas.ts";
-import { plural, truncate } from "../text.ts";
+import { messageOf, plural, truncate } from "../text/text.ts";
 import { unlessAborted } from "../timing/abort.ts";
-import type { Call } from "../timing/call.ts";
 import type { Clock } from "../timing/clock.ts";
+import { Call, type CallOutcome, type Waiter } from "./call.ts";
 import { callKey } from "./call-key.ts";
-import { Job, type Outcome, type Waiter } from "./job.ts";
+
+/** Most undelivered outcomes that are kept; beyond that the oldest is forgotten, and its files stay. */
+const KEPT_MAX = 100;
+
+/** Most earlier calls that one result mentions; the next result mentions the rest. */
+const MENTIONED_AT_ONCE = 5;
 
 const TITLE_MAX_CHARACTERS = 60;
 const FROM_EARLIER_CALL =
-  "This result comes from an earlier identical call that nobody seemed to be waiting for any more: no new request was sent, and it costs nothing now. To generate new images, make the same call once more.";
+  "This result comes from an earlier identical call whose client had stopped waiting: no new request was sent, at no extra cost. To generate new images, make the same call once more.";
 
-/** What a waiting request of the client gets. */
-export interface Answer {
-  readonly outcome: Outcome<ToolOutput>;
-  /** What the person has to know of earlier calls, a sentence each. */
+/** The outcome of a call, with sentences about earlier calls that the person has to know. */
+export interface JoinedOutcome {
+  readonly outcome: CallOutcome;
   readonly notices: readonly string[];
 }
 
 /**
- * Knows every call by what it asked for, so that one whose client stopped waiting is neither lost nor paid for twice.
- * The same call made again joins it, or gets what it came to. One instance serves a process; it keeps the facts of at
- * most `UNRECEIVED_MAX` ended calls that nobody received, for `UNRECEIVED_KEPT_MS` each, and none of their bytes.
+ * Knows every call by its key, so that one whose client stopped waiting is neither lost nor paid for twice. The same
+ * call made again joins it, or gets its outcome. One instance serves a process; it keeps the facts of at most 100
+ * undelivered calls for 15 minutes each, and none of their bytes.
  */
 export class CallRegistry {
-  #jobs: Job<ToolOutput>[] = [];
-  readonly #reported = new WeakSet<Job<ToolOutput>>();
+  #calls: Call[] = [];
+  #paidAtEnd: Call[] = [];
 
-  /** @param budgetMs - time one call may take, in milliseconds */
+  /**
+   * @param budgetMs - time one call may take, in milliseconds
+   * @param log - takes one line
+   */
   constructor(
     private readonly clock: Clock,
     private readonly budgetMs: number,
+    private readonly log: (line: string) => void,
   ) {}
 
   /**
-   * Does the work, or joins the same call made earlier, and renders what came of it. The answer counts as received when
-   * it was rendered before the waiter's signal aborted.
+   * Starts a call, or joins the same call made earlier, and renders its outcome, which counts as delivered when that is
+   * done before the waiter's signal aborts.
    *
    * @throws the signal's reason as soon as it aborts; what `render` throws
    */
-  async answer<R>(
-    input: ToolInput,
-    waiter: Waiter,
+  async join<R>(
+    { input, waiter }: { input: ToolInput; waiter: Waiter },
     work: (call: Call) => Promise<ToolOutput>,
-    render: (answer: Answer) => Promise<R>,
+    render: (joined: JoinedOutcome) => Promise<R>,
   ): Promise<R> {
     waiter.signal.throwIfAborted();
     const key = callKey(input);
-    const earlier = this.#jobs.find((job) => job.continues(key));
-    const job = earlier ?? this.#start(key, input.prompt, work);
+    const earlier = this.#calls.find((call) => call.isContinuedBy(key));
+    const call = earlier ?? this.#start(key, input.prompt, work);
     let isAnswered = false;
-    job.join(waiter);
+    call.join(waiter);
     try {
-      const outcome = await unlessAborted(job.outcome, waiter.signal);
-      const others = this.#unreported(job);
-      const notices = [...(earlier === undefined ? [] : [FROM_EARLIER_CALL]), ...others.map(describeUnreceived)];
+      const outcome = await unlessAborted(call.outcome, waiter.signal);
+      const others = this.#unmentioned(call);
+      const notices = [...(earlier === undefined ? [] : [FROM_EARLIER_CALL]), ...others.map(describeUndelivered)];
       const rendered = await render({ outcome, notices });
       waiter.signal.throwIfAborted();
       isAnswered = true;
-      for (const other of others) this.#reported.add(other);
+      for (const other of others) other.isMentioned = true;
       return rendered;
     } finally {
-      job.leave(waiter, { isAnswered });
+      call.leave(waiter, { isAnswered });
       this.#forget();
     }
   }
 
-  /** Cancels every call, whoever waits for it. */
-  cancelAll(): void {
-    for (const job of this.#jobs) job.cancel();
+  /** Ends every call but for the saving of images that have come; from now on no leaving client cancels one. */
+  end(): void {
+    this.#paidAtEnd = this.#calls.filter((call) => call.isPaidFor);
+    for (const call of this.#calls) call.end();
   }
 
-  /** Resolves when no call is running any more. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#jobs.map(({ outcome }) => outcome));
+  /**
+   * Waits for the saving of images that have come, cancels the rest, and resolves when no call is running any more.
+   * Logs when a paid request could not be finished.
+   *
+   * @param graceMs - how long saving may take, in real milliseconds
+   */
+  async settle(graceMs: number): Promise<void> {
+    const calls = [...this.#calls];
+    const outcomes = Promise.all(calls.map(({ outcome }) => outcome));
+    await Promise.race([outcomes, sleep(graceMs)]);
+    for (const call of calls) call.cancel();
+    await outcomes;
+    const unsaved = (await Promise.all(this.#paidAtEnd.map(({ outcome }) => outcome))).filter(
+      (outcome) => "error" in outcome,
+    );
+    if (unsaved.length > 0) {
+      this.log(
+        `The server ended before ${plural(unsaved.length, "paid request")} could be finished: images may have been generated and billed.`,
+      );
+    }
   }
 
-  #start(key: string, prompt: string, work: (call: Call) => Promise<ToolOutput>): Job<ToolOutput> {
+  #start(key: string, prompt: string, work: (call: Call) => Promise<ToolOutput>): Call {
     const title = truncate(prompt, TITLE_MAX_CHARACTERS);
-    const job = new Job({ key, title, clock: this.clock, budgetMs: this.budgetMs }, work);
-    this.#jobs.push(job);
-    void job.outcome.then(() => {
+    const call = new Call({ key, title, clock: this.clock, budgetMs: this.budgetMs }, work);
+    this.#calls.push(call);
+    void call.outcome.then((outcome) => {
+      const isBug = "error" in outcome && !(outcome.error instanceof UserFacingError) && !call.signal.aborted;
+      if (isBug) this.log(`Unexpected error: ${messageOf(outcome.error)}`);
       this.#forget();
     });
-    return job;
+    return call;
   }
 
-  /** Other calls with images of which nobody has heard yet. */
-  #unreported(than: Job<ToolOutput>): Job<ToolOutput>[] {
-    return this.#jobs
-      .filter((job) => job !== than && !job.isAnswered && !this.#reported.has(job) && savedBy(job).length > 0)
-      .slice(0, UNRECEIVED_REPORTED_AT_ONCE);
+  /** Other calls with saved images that no result has mentioned yet. */
+  #unmentioned(than: Call): Call[] {
+    return this.#calls
+      .filter((call) => call !== than && !call.isMentioned && undeliveredPaths(call).length > 0)
+      .slice(0, MENTIONED_AT_ONCE);
   }
 
   #forget(): void {
-    const alive = this.#jobs.filter((job) => job.isAlive);
-    const tooMany = alive.filter((job) => job.unreceived !== undefined).slice(0, -UNRECEIVED_MAX);
-    this.#jobs = alive.filter((job) => !tooMany.includes(job));
+    const alive = this.#calls.filter((call) => call.isAlive);
+    const tooMany = new Set(alive.filter((call) => call.undelivered !== undefined).slice(0, -KEPT_MAX));
+    this.#calls = alive.filter((call) => !tooMany.has(call));
   }
 }
 
-function savedBy({ unreceived }: Job<ToolOutput>): readonly string[] {
-  return unreceived !== undefined && "value" in unreceived ? unreceived.value.file_paths : [];
+function undeliveredPaths({ undelivered }: Call): readonly string[] {
+  return undelivered !== undefined && "output" in undelivered ? undelivered.output.file_paths : [];
 }
 
-function describeUnreceived(job: Job<ToolOutput>): string {
-  const paths = savedBy(job);
-  return `An earlier call ("${job.title}") went on after its client stopped waiting and saved ${plural(paths.length, "image")} that nobody has received: ${paths.join(", ")}. Making exactly that call again returns them at no extra cost.`;
+function describeUndelivered(call: Call): string {
+  const paths = undeliveredPaths(call);
+  return `An earlier call ("${call.title}") went on after its client stopped waiting and saved ${plural(paths.length, "image")} that were not received: ${paths.join(", ")}. Making exactly that call again returns them at no extra cost.`;
 }

@@ -32,7 +32,7 @@ const chunked = fc.array(
   { maxLength: 20 },
 );
 
-test("whatever the chunks, exactly the whole lines that are not too long come through, each in one piece", async () => {
+test("every whole line that is not too long is passed on in one piece", async () => {
   await fc.assert(
     fc.asyncProperty(chunked, fc.integer({ min: 1, max: 30 }), async (chunks, maxBytes) => {
       const whole =
@@ -52,7 +52,7 @@ test("whatever the chunks, exactly the whole lines that are not too long come th
   );
 });
 
-test("a line is passed on as soon as its line feed has come, and not before", () => {
+test("a line is passed on with its line feed, and not before", () => {
   const lines = bufferLines(AMPLE, () => undefined);
 
   for (const chunk of ["{", '"a"', ":1}"]) lines.write(chunk);
@@ -62,35 +62,22 @@ test("a line is passed on as soon as its line feed has come, and not before", ()
   expect(String(lines.read())).toBe('{"a":1}\n');
 });
 
-test("a line that is too long is dropped, said once, and those around it come through", async () => {
-  expect(await pass(["a\n12345", "67890", "12345\nb\n", "c", "\n"], 10)).toEqual({
-    pieces: ["a\n", "b\n", "c\n"],
-    dropped: 1,
-  });
+test.each<[string, string[], Passed]>([
+  ["in several pieces", ["a\n12345", "67890", "12345\nb\n", "c", "\n"], { pieces: ["a\n", "b\n", "c\n"], dropped: 1 }],
+  ["between others in one chunk", ["a\n12345678901\nb\n"], { pieces: ["a\n", "b\n"], dropped: 1 }],
+  ["by one byte", ["123456789\n", "1234567890\n"], { pieces: ["123456789\n"], dropped: 1 }],
+  ["twice", ["x".repeat(20), "\n", "y".repeat(20), "\nz\n"], { pieces: ["z\n"], dropped: 2 }],
+  ["without an end", ["a\n", "x".repeat(20), "x".repeat(20)], { pieces: ["a\n"], dropped: 1 }],
+])("a line that is too long is dropped and reported once: %s", async (_case, chunks, passed) => {
+  expect(await pass(chunks, 10)).toEqual(passed);
 });
 
-test("a line that is too long is dropped also when it comes in one chunk with others", async () => {
-  expect(await pass(["a\n12345678901\nb\n"], 10)).toEqual({ pieces: ["a\n", "b\n"], dropped: 1 });
-});
-
-test("a line of exactly the limit comes through, and one byte more does not", async () => {
-  expect(await pass(["123456789\n", "1234567890\n"], 10)).toEqual({ pieces: ["123456789\n"], dropped: 1 });
-});
-
-test("each line that is too long is said", async () => {
-  expect(await pass(["x".repeat(20), "\n", "y".repeat(20), "\nz\n"], 10)).toEqual({ pieces: ["z\n"], dropped: 2 });
-});
-
-test("the end of the input comes through behind a huge line without an end", async () => {
-  expect(await pass(["a\n", "x".repeat(20), "x".repeat(20)], 10)).toEqual({ pieces: ["a\n"], dropped: 1 });
-});
-
-test("the end of the input comes through, and a line without its line feed does not", async () => {
+test("a line without its line feed is dropped at the end of the input", async () => {
   expect(await pass(["a\n", "half a l", "ine"])).toEqual({ pieces: ["a\n"], dropped: 0 });
   expect(await pass([])).toEqual({ pieces: [], dropped: 0 });
 });
 
-test("a line in hundreds of thousands of pieces is held in little more than its own bytes", async () => {
+test("a line in 300,000 pieces is held in little more than its own bytes", async () => {
   const count = 300_000;
   const lines = bufferLines(AMPLE, () => undefined);
   const before = process.memoryUsage();

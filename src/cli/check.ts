@@ -1,29 +1,29 @@
 import type { MiniMaxClient } from "../client.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
+import { redactProxy } from "../config/proxies.ts";
 import { API_HOSTS, MAINLAND_HOSTS } from "../constants.ts";
 import { UnknownOutcomeError, UserFacingError } from "../errors.ts";
-import { formatSeconds, messageOf } from "../text.ts";
+import { formatSeconds, messageOf } from "../text/text.ts";
 import { unlessAborted } from "../timing/abort.ts";
 import type { Clock } from "../timing/clock.ts";
 import type { Timing } from "../timing/retry.ts";
 import { canBeWritten } from "../utils/output-directory.ts";
-import type { OutputRoot } from "../utils/output-root.ts";
-import { redactProxy } from "./proxy.ts";
+import type { Workspace } from "../utils/workspace.ts";
 
 const TIME_LIMIT_MS = 10_000;
 const SHOWN_CHARACTERS = 4;
 const KEY_LENGTH_TO_SHOW = 16;
 
 /** What `--check` found. */
-export interface CheckReport {
+interface CheckReport {
   readonly text: string;
   readonly ok: boolean;
 }
 
 /** What `--check` looks at. */
-export interface CheckOptions {
+interface CheckOptions {
   readonly config: Config;
-  readonly outputRoot: OutputRoot;
+  readonly workspace: Workspace;
   readonly client: MiniMaxClient;
   readonly timing: Timing;
   /** MiniMax's hosts by region. */
@@ -36,11 +36,12 @@ export interface CheckOptions {
  * nothing, creates nothing.
  */
 export async function check({ regions = API_HOSTS, ...options }: CheckOptions): Promise<CheckReport> {
-  const { config, outputRoot, client } = options;
+  const { config, workspace, client } = options;
+  const { base, defaultDirectory, referenceDirectories, fallbackNotice } = workspace.places;
   const timeUp = timeLimit(options.timing.clock);
   const [host, directory] = await Promise.all([
     askHost(client, timeUp, config.apiHost),
-    checkDirectory(outputRoot.defaultDirectory, timeUp),
+    checkDirectory(defaultDirectory, timeUp),
   ]);
   const hint = host.isRefused ? await otherRegion(client, timeUp, config.apiHost, regions) : undefined;
   const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
@@ -48,12 +49,12 @@ export async function check({ regions = API_HOSTS, ...options }: CheckOptions): 
     `API key            ${masked(config.apiKey)} ${host.key}`,
     `API host           ${config.apiHost} ${host.reach}`,
     ...(hint === undefined ? [] : [`Region             ${hint}`]),
-    `Output directory   ${outputRoot.defaultDirectory} ${directory.words}`,
-    `Base directory     ${outputRoot.base}`,
-    `Reference images   ${[outputRoot.base, ...config.referenceDirectories].join(", ")}`,
+    `Output directory   ${defaultDirectory} ${directory.words}`,
+    `Base directory     ${base}`,
+    `Reference images   ${[base, ...referenceDirectories].join(", ")}`,
     `Proxy              ${proxy ?? "none"}`,
     `Limits             ${config.callBudgetMs} ms a call, ${config.requestsPerMinute === 0 ? "unlimited" : String(config.requestsPerMinute)} requests a minute`,
-    ...(outputRoot.fallbackNotice === undefined ? [] : [`Note               ${outputRoot.fallbackNotice}`]),
+    ...(fallbackNotice === undefined ? [] : [`Note               ${fallbackNotice}`]),
   ];
   return { text: lines.join("\n"), ok: host.isAccepted && directory.isWritable };
 }

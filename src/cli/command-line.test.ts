@@ -8,7 +8,7 @@ test.each([
   ["--version", "version"],
   ["-v", "version"],
   ["--check", "check"],
-])("the command line: %j means %s", (line, kind) => {
+])("%j is %s", (line, kind) => {
   expect(parseCommandLine(line.split(" ").filter(Boolean))).toEqual({ kind });
 });
 
@@ -18,7 +18,7 @@ test.each([
   ["-vh", "help"],
   ["--check --version", "version"],
   ["--check --check", "check"],
-])("the command line: %j means the option that explains most: %s", (line, kind) => {
+])("of the options %j the first to be shown is %s", (line, kind) => {
   expect(parseCommandLine(line.split(" "))).toEqual({ kind });
 });
 
@@ -34,7 +34,7 @@ test.each([
   [["--", "serve"], ""],
   [["--help", "--stdio", "--check", "now"], ": --stdio"],
   [["--a", "--b", "--a", "--c", "--d"], ": --a --b --c"],
-])("the command line: %j is refused, and unknown options are named", (args, unknown) => {
+])("%j is refused, and unknown options are named", (args, unknown) => {
   expect(parseCommandLine(args)).toEqual({
     kind: "refuse",
     message: `Unknown argument${unknown}. Run "minimax-image-mcp --help" for usage.`,
@@ -56,7 +56,7 @@ test.each([
   [["MINIMAX_API_KEY=SECRET1"]],
   [["--api-key:SECRET1"]],
   [[`--${"SECRET".repeat(10)}`]],
-])("the command line: %j is refused without a part of what may be a secret", (args) => {
+])("%j is refused without repeating a possible secret", (args) => {
   const command = parseCommandLine(args);
 
   expect(command.kind).toBe("refuse");

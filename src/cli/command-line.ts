@@ -1,7 +1,9 @@
 import { parseArgs } from "node:util";
+import { description, name, version } from "../../package.json";
+import { variables } from "../config/config.ts";
 
 /** What the command line asks for. */
-export type Command =
+type Command =
   { readonly kind: "serve" | "help" | "version" | "check" } | { readonly kind: "refuse"; readonly message: string };
 
 const OPTIONS = {
@@ -9,6 +11,12 @@ const OPTIONS = {
   version: { type: "boolean", short: "v" },
   check: { type: "boolean" },
 } as const;
+
+const OPTION_WORDS = [
+  ["--check", "print what is configured and whether it works; makes no paid request"],
+  ["--help, -h", "print this"],
+  ["--version, -v", "print the version"],
+] as const;
 
 const KNOWN: ReadonlySet<string> = new Set(["--help", "-h", "--version", "-v", "--check"]);
 const LONG_OPTION = /^(--[a-z][a-z_-]{0,23})(=.*)?$/is;
@@ -33,6 +41,26 @@ export function parseCommandLine(args: readonly string[]): Command {
       message: `Unknown argument${names === "" ? "" : `: ${names}`}. Run "minimax-image-mcp --help" for usage.`,
     };
   }
+}
+
+/** `name version`. */
+export function versionText(): string {
+  return `${name} ${version}`;
+}
+
+/** What `--help` prints. */
+export function helpText(): string {
+  const list = (rows: readonly (readonly [string, string])[]): string =>
+    rows.map(([term, words]) => `  ${term}\n      ${words}`).join("\n");
+  const rows = variables().map(({ name: variable, fallback, description: words }) => {
+    return [`${variable} (${fallback})`, words] as const;
+  });
+  return [
+    `${versionText()}\n${description}`,
+    "With no options it serves MCP over stdio; this is how your client starts it.",
+    `Options:\n${list(OPTION_WORDS)}`,
+    `Environment variables:\n${list(rows)}`,
+  ].join("\n\n");
 }
 
 /** The name of an option, without its value; nothing of any other argument. */

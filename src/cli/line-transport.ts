@@ -9,8 +9,8 @@ import {
   RequestIdSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
-import { withoutNulls } from "../nulls.ts";
-import { truncate } from "../text.ts";
+import { withoutNulls } from "../text/nulls.ts";
+import { truncate } from "../text/text.ts";
 
 const NESTED_IN_MESSAGE = 4;
 const SAID_ISSUES = 3;

@@ -1,12 +1,12 @@
 import { type buildConnector, EnvHttpProxyAgent, Pool, setGlobalDispatcher } from "undici";
-import { systemCode } from "../text.ts";
+import type { Proxies } from "../config/proxies.ts";
+import { systemCode } from "../text/text.ts";
 
 /**
- * Makes `fetch` send every request of this process through these proxies; an empty text is none.
- *
- * @param none - hosts that are reached directly, as in `NO_PROXY`
+ * Makes `fetch` send every request of this process through the proxies. Node's own client cannot do so on every
+ * supported version; this one is loaded only when a proxy is configured.
  */
-export function installProxies({ https, http, none }: { https: string; http: string; none: string }): void {
+export function installProxies({ https = "", http = "", none }: Proxies): void {
   setGlobalDispatcher(new EnvHttpProxyAgent({ httpsProxy: https, httpProxy: http, noProxy: none, factory }));
 }
 

@@ -43,7 +43,7 @@ test.each<[string, (process: TestProcess) => void]>([
     `${signal} comes`,
     (process) => process.emit(signal),
   ]),
-])("the end comes once when: %s", async (_sign, give) => {
+])("shutdown begins once when %s", async (_sign, give) => {
   const process = new TestProcess();
 
   give(process);
@@ -54,7 +54,7 @@ test.each<[string, (process: TestProcess) => void]>([
   expect(process.ends).toBe(1);
 });
 
-test("the end does not come while lines go in and out", async () => {
+test("shutdown does not begin while lines go in and out", async () => {
   const process = new TestProcess();
 
   for (let count = 0; count < 100; count += 1) {
@@ -68,7 +68,7 @@ test("the end does not come while lines go in and out", async () => {
   expect(process.ends).toBe(0);
 });
 
-test("the end does not come when nobody reads stderr any more", async () => {
+test("shutdown does not begin when stderr is closed", async () => {
   const process = new TestProcess();
 
   process.stderr.destroy(brokenPipe());
@@ -78,7 +78,7 @@ test("the end does not come when nobody reads stderr any more", async () => {
   expect(process.ends).toBe(0);
 });
 
-test("after the end every later sign is swallowed", async () => {
+test("later triggers are swallowed", async () => {
   const process = new TestProcess();
   process.emit("SIGTERM");
   expect(process.ends).toBe(1);
@@ -93,14 +93,14 @@ test("after the end every later sign is swallowed", async () => {
   expect(process.ends).toBe(1);
 });
 
-test.each(SIGNALS)("%s is still listened to, so that it does not kill the process while it cleans up", (signal) => {
+test.each(SIGNALS)("%s does not kill the process while it cleans up", (signal) => {
   const process = new TestProcess();
   process.emit("SIGINT");
 
   expect(process.listenerCount(signal)).toBe(1);
 });
 
-test("a sign given by the clean-up itself does not start it again", () => {
+test("a trigger during the clean-up does not start it again", () => {
   const process = new TestProcess((self) => self.emit("SIGTERM"));
 
   process.emit("SIGINT");

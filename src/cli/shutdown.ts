@@ -3,7 +3,7 @@ import type { Readable, Writable } from "node:stream";
 const SHUTDOWN_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** The parts of a process that shutdown triggers come from. */
-export interface ProcessLike {
+interface ProcessLike {
   readonly stdin: Readable;
   readonly stdout: Writable;
   readonly stderr: Writable;

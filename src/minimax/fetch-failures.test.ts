@@ -1,8 +1,12 @@
-import { expect, test } from "vitest";
-import { CertificateError, ConnectionError, DeadlineExceededError, UnknownOutcomeError } from "../errors.ts";
-import { reasonOf, toInterruptedError, toUnsentError } from "./fetch-failures.ts";
+import { describe, expect, test } from "vitest";
+import { ConnectionError, DeadlineExceededError } from "../errors.ts";
+import { certificateCodeOf, interruptionOf, reasonOf, toUnsentError } from "./fetch-failures.ts";
 
-const NOT_ABORTED = new AbortController().signal;
+const NEVER = new AbortController().signal;
+const SPENT = AbortSignal.abort(new DeadlineExceededError(230_000));
+const PROXY = "http://proxy.example:3128/";
+const CHECK_NETWORK = "Check the network connection, and MINIMAX_API_HOST.";
+const REASONS = [new Error("the client cancelled"), "closing", null];
 
 function coded(message: string, code: string): Error {
   return Object.assign(new Error(message), { code });
@@ -12,95 +16,76 @@ function fetchFailed(cause: unknown): TypeError {
   return new TypeError("fetch failed", { cause });
 }
 
-test("a request that was sent and ended without an answer because the connection broke has an unknown outcome, with the reason and its cause", () => {
-  const error = fetchFailed(coded("other side closed", "UND_ERR_SOCKET"));
+describe("a request that was sent", () => {
+  test.each([
+    ["the connection broke", NEVER, "the connection was lost before the response was complete (UND_ERR_SOCKET)"],
+    ["the time was up", SPENT, "no complete response came within the call's 230 s"],
+  ])("says that %s", (_what, signal, words) => {
+    expect(interruptionOf(fetchFailed(coded("other side closed", "UND_ERR_SOCKET")), signal)).toBe(words);
+  });
 
-  const thrown = toInterruptedError(error, NOT_ABORTED);
+  test.each(REASONS)("throws a cancellation: %s", (reason) => {
+    const interrupted = (): string =>
+      interruptionOf(fetchFailed(coded("reset", "ECONNRESET")), AbortSignal.abort(reason));
 
-  expect(thrown).toBeInstanceOf(UnknownOutcomeError);
-  expect(thrown).toHaveProperty(
-    "message",
-    expect.stringContaining("the connection was lost before the response was complete (UND_ERR_SOCKET)"),
-  );
-  expect(thrown).toHaveProperty("cause", error);
-  expect(thrown).not.toHaveProperty("details.retryAfterMs");
+    expect(catching(interrupted)).toBe(reason);
+  });
 });
 
-test("a request that was sent and ended without an answer because the call's time was used up has an unknown outcome, with the time", () => {
-  const thrown = toInterruptedError(new Error("aborted"), AbortSignal.abort(new DeadlineExceededError(230_000)));
+describe("a request that was not sent", () => {
+  test("says why, and may be retried", () => {
+    const cause = fetchFailed(coded("no", "ENOTFOUND"));
 
-  expect(thrown).toBeInstanceOf(UnknownOutcomeError);
-  expect(thrown).toHaveProperty(
-    "message",
-    expect.stringContaining("no complete response came within the call's 230 s"),
-  );
-  expect(thrown).toHaveProperty("details.recovery", expect.stringContaining("your choice"));
-});
+    const error = toUnsentError(cause, NEVER, "api.example", PROXY);
 
-test.each([
-  ["an error", new Error("the client cancelled")],
-  ["a text", "closing"],
-  ["null", null],
-])(
-  "a request that was sent and ended without an answer because it was cancelled ends with the reason itself, here %s",
-  (_kind, reason) => {
-    expect(toInterruptedError(fetchFailed(coded("reset", "ECONNRESET")), AbortSignal.abort(reason))).toBe(reason);
-  },
-);
+    expect(error).toBeInstanceOf(ConnectionError);
+    expect(error).toMatchObject({
+      message: `Could not connect to api.example (ENOTFOUND; a proxy is configured: ${PROXY}).`,
+      details: { billing: "not sent", advice: CHECK_NETWORK, retryAfterMs: 0 },
+      cause,
+    });
+  });
 
-const PROXY = "http://proxy.example:3128/";
+  test.each([
+    ["SELF_SIGNED_CERT_IN_CHAIN", fetchFailed(coded("self-signed", "SELF_SIGNED_CERT_IN_CHAIN"))],
+    ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", fetchFailed(coded("no issuer", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"))],
+    ["CERT_HAS_EXPIRED", coded("expired", "CERT_HAS_EXPIRED")],
+    ["ERR_TLS_CERT_ALTNAME_INVALID", fetchFailed(fetchFailed(coded("other host", "ERR_TLS_CERT_ALTNAME_INVALID")))],
+  ])("is not retried with %s", (code, cause) => {
+    const error = toUnsentError(cause, NEVER, "api.example", undefined);
 
-test("a request that ended before anything was sent because the connection could not be established says why, and may be retried", () => {
-  const thrown = toUnsentError(fetchFailed(coded("no", "ENOTFOUND")), NOT_ABORTED, "api.example", PROXY);
+    expect(certificateCodeOf(cause)).toBe(code);
+    expect(error).toBeInstanceOf(ConnectionError);
+    expect(error).toMatchObject({
+      message: `Could not connect to api.example: its certificate is not trusted (${code}).`,
+      details: { billing: "not sent" },
+      cause,
+    });
+    expect(error).toHaveProperty("details.advice", expect.stringContaining("NODE_EXTRA_CA_CERTS"));
+    expect(error).not.toHaveProperty("details.retryAfterMs");
+  });
 
-  expect(thrown).toBeInstanceOf(ConnectionError);
-  expect(thrown).toHaveProperty("message", expect.stringContaining("ENOTFOUND"));
-  expect(thrown).toHaveProperty("message", expect.stringContaining(PROXY));
-  expect(thrown).toHaveProperty("details.retryAfterMs", 0);
-});
+  test("is not retried when the time was up", () => {
+    const error = toUnsentError(new Error("aborted"), SPENT, "api.example", PROXY);
 
-test.each([
-  ["SELF_SIGNED_CERT_IN_CHAIN", fetchFailed(coded("self-signed", "SELF_SIGNED_CERT_IN_CHAIN"))],
-  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", fetchFailed(coded("no issuer", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"))],
-  ["CERT_HAS_EXPIRED", fetchFailed(coded("expired", "CERT_HAS_EXPIRED"))],
-  [
-    "ERR_TLS_CERT_ALTNAME_INVALID",
-    fetchFailed(new Error("Secure Proxy", { cause: coded("other host", "ERR_TLS_CERT_ALTNAME_INVALID") })),
-  ],
-])(
-  "a request that ended before anything was sent because of its certificate (%s) is not retried and names NODE_EXTRA_CA_CERTS",
-  (code, error) => {
-    const thrown = toUnsentError(error, NOT_ABORTED, "api.example", undefined);
+    expect(error).toMatchObject({
+      message: `The call ran out of time (limit 230 s) while it was connecting to api.example; a proxy is configured: ${PROXY}.`,
+      details: { billing: "not sent" },
+    });
+    expect(error).not.toHaveProperty("details.retryAfterMs");
+  });
 
-    expect(thrown).toBeInstanceOf(CertificateError);
-    expect(thrown).toHaveProperty("message", expect.stringContaining(code));
-    expect(thrown).toHaveProperty("details.recovery", expect.stringContaining("NODE_EXTRA_CA_CERTS"));
-    expect(thrown).not.toHaveProperty("details.retryAfterMs");
-  },
-);
-
-test("a request that ended before anything was sent because the call's time was used up says that nothing was sent", () => {
-  const signal = AbortSignal.abort(new DeadlineExceededError(230_000));
-
-  const thrown = toUnsentError(new Error("aborted"), signal, "api.example", undefined);
-
-  expect(thrown).toHaveProperty("message", expect.stringContaining("connecting to api.example"));
-  expect(thrown).toHaveProperty("details.recovery", expect.stringContaining("Nothing was sent or billed"));
-  expect(thrown).not.toHaveProperty("details.retryAfterMs");
-});
-
-test("a request that ended before anything was sent because it was cancelled ends with the reason itself", () => {
-  const reason = new Error("the client cancelled");
-
-  expect(toUnsentError(new Error("aborted"), AbortSignal.abort(reason), "api.example", undefined)).toBe(reason);
+  test.each(REASONS)("ends with a cancellation: %s", (reason) => {
+    expect(toUnsentError(new Error("aborted"), AbortSignal.abort(reason), "api.example", undefined)).toBe(reason);
+  });
 });
 
 test.each([
   ["the system's code", fetchFailed(coded("connect ECONNREFUSED", "ECONNREFUSED")), "ECONNREFUSED"],
-  ["the code of an error that hides nothing", coded("reset", "ECONNRESET"), "ECONNRESET"],
+  ["the code of an error without a cause", coded("reset", "ECONNRESET"), "ECONNRESET"],
   ["the message where there is no code", fetchFailed(new Error("unexpected redirect")), "unexpected redirect"],
-  ["what stands around an empty message", fetchFailed(new Error("")), "fetch failed"],
-  ["said to be missing where nothing has words", new Error(""), "no reason given"],
+  ["the outer message where the inner is empty", fetchFailed(new Error("")), "fetch failed"],
+  ["said to be missing where there are no words", new Error(""), "no reason given"],
   ["the message where the code is no text", Object.assign(new Error("odd"), { code: 7 }), "odd"],
   ["a text that was thrown", "no", "no"],
   [
@@ -109,10 +94,15 @@ test.each([
     "the proxy responded with HTTP 407",
   ],
   ["one line", fetchFailed(new Error("a\r\n  b\u001b[0m")), "a b [0m"],
-])("the reason is %s", (_what, error, expected) => {
+  ["bounded", new Error("x".repeat(10_000)), `${"x".repeat(300)}…`],
+])("the reason of a failure is %s", (_what, error, expected) => {
   expect(reasonOf(error)).toBe(expected);
 });
 
-test("the reason is bounded", () => {
-  expect(reasonOf(new Error("x".repeat(10_000))).length).toBeLessThan(400);
-});
+function catching(operation: () => unknown): unknown {
+  try {
+    return operation();
+  } catch (error) {
+    return error;
+  }
+}

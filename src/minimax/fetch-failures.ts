@@ -1,77 +1,64 @@
-import {
-  CertificateError,
-  ConnectionError,
-  ConnectTimeoutError,
-  DeadlineExceededError,
-  UnknownOutcomeError,
-} from "../errors.ts";
-import { formatSeconds, messageOf, systemCode } from "../text.ts";
+import { ConnectionError, DeadlineExceededError } from "../errors.ts";
+import { formatSeconds, messageOf, systemCode } from "../text/text.ts";
+
+const CHECK_NETWORK = "Check the network connection, and MINIMAX_API_HOST.";
+const TRUST_CERTIFICATE =
+  "If a company proxy or antivirus inspects connections, give Node its certificate: set NODE_EXTRA_CA_CERTS to the path of a PEM file in this server's env block. Otherwise check MINIMAX_API_HOST and this machine's date.";
 
 const PROXY_REFUSAL = /^Proxy response \((\d{3})\)/;
 
 /**
- * What Node and OpenSSL say of a certificate that is not accepted. Source: Node documentation, "X509 certificate error
+ * Codes of Node and OpenSSL for a certificate that is not accepted. Source: Node documentation, "X509 certificate error
  * codes", and `ERR_TLS_CERT_ALTNAME_INVALID`.
  */
-const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
-  "CERT_CHAIN_TOO_LONG",
-  "CERT_HAS_EXPIRED",
-  "CERT_NOT_YET_VALID",
-  "CERT_REJECTED",
-  "CERT_REVOKED",
-  "CERT_SIGNATURE_FAILURE",
-  "CERT_UNTRUSTED",
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "ERR_TLS_CERT_ALTNAME_INVALID",
-  "ERROR_IN_CERT_NOT_AFTER_FIELD",
-  "ERROR_IN_CERT_NOT_BEFORE_FIELD",
-  "HOSTNAME_MISMATCH",
-  "INVALID_CA",
-  "INVALID_PURPOSE",
-  "PATH_LENGTH_EXCEEDED",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY",
-  "UNABLE_TO_DECRYPT_CERT_SIGNATURE",
-  "UNABLE_TO_GET_ISSUER_CERT",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-]);
+const CERTIFICATE_CODE =
+  /^(?:CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|ERR_TLS_CERT_|ERROR_IN_CERT_|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE)|PATH_LENGTH_EXCEEDED|SELF_SIGNED_CERT_|UNABLE_TO_)/;
 
-/** What to throw when a request that was sent ends without an answer. */
-export function toInterruptedError(error: unknown, signal: AbortSignal): unknown {
-  if (!signal.aborted) {
-    return new UnknownOutcomeError(`the connection was lost before the response was complete (${reasonOf(error)})`, {
-      cause: error,
-    });
-  }
+/**
+ * Why a request that was sent got no complete response, as a sentence's end.
+ *
+ * @throws the signal's reason on a cancellation
+ */
+export function interruptionOf(error: unknown, signal: AbortSignal): string {
+  if (!signal.aborted) return `the connection was lost before the response was complete (${reasonOf(error)})`;
   const reason: unknown = signal.reason;
-  return reason instanceof DeadlineExceededError
-    ? new UnknownOutcomeError(`no complete response came within the call's ${formatSeconds(reason.budgetMs)}`)
-    : reason;
+  if (!(reason instanceof DeadlineExceededError)) throw reason;
+  return `no complete response came within the call's ${formatSeconds(reason.budgetMs)}`;
 }
 
 /**
- * What to throw when a request ends before anything of it was sent.
+ * The error to throw when a request ends before any of it was sent; the signal's reason on a cancellation.
  *
- * @param proxy - what the connection may have gone through, without its password
+ * @param proxy - the proxy that the connection may have gone through, without its password
  */
 export function toUnsentError(error: unknown, signal: AbortSignal, host: string, proxy: string | undefined): unknown {
-  if (!signal.aborted) {
-    const code = certificateCodeOf(error);
-    if (code !== undefined) return new CertificateError(host, code, { cause: error });
-    return new ConnectionError(host, withProxy(reasonOf(error), proxy), { cause: error });
+  if (signal.aborted) {
+    const reason: unknown = signal.reason;
+    if (!(reason instanceof DeadlineExceededError)) return reason;
+    const limit = formatSeconds(reason.budgetMs);
+    return new ConnectionError(
+      `The call ran out of time (limit ${limit}) while it was connecting to ${withProxy(host, proxy)}.`,
+      { advice: CHECK_NETWORK },
+    );
   }
-  const reason: unknown = signal.reason;
-  return reason instanceof DeadlineExceededError
-    ? new ConnectTimeoutError(withProxy(host, proxy), reason.budgetMs)
-    : reason;
+  const code = certificateCodeOf(error);
+  return code === undefined
+    ? new ConnectionError(`Could not connect to ${host} (${withProxy(reasonOf(error), proxy)}).`, {
+        advice: CHECK_NETWORK,
+        retryAfterMs: 0,
+        cause: error,
+      })
+    : new ConnectionError(`Could not connect to ${host}: its certificate is not trusted (${code}).`, {
+        advice: TRUST_CERTIFICATE,
+        cause: error,
+      });
 }
 
 /** The code with which a certificate was not accepted, if that is why a request failed. */
 export function certificateCodeOf(error: unknown): string | undefined {
   return causesOf(error)
     .map(systemCode)
-    .find((code) => code !== undefined && CERTIFICATE_CODES.has(code));
+    .find((code) => code !== undefined && CERTIFICATE_CODE.test(code));
 }
 
 /** Why a request failed, in a system code, a proxy's refusal, or on one bounded line: `fetch` hides it in `cause`. */

@@ -1,6 +1,7 @@
 import { HttpError, UnknownOutcomeError, UserFacingError } from "../errors.ts";
-import { messageOf } from "../text.ts";
-import { interpretReply, type UpstreamResponse } from "./reply.ts";
+import { messageOf } from "../text/text.ts";
+import { interpretReply } from "./reply.ts";
+import type { UpstreamResponse } from "./response.ts";
 
 const KEY_REFUSED: ReadonlySet<unknown> = new Set([1004, 2049]);
 const MODEL_REFUSED = 2013;

@@ -33,6 +33,7 @@ test.each([
   "ws://127.0.0.1/",
   "/a/b.jpeg",
   "not a link",
+  "https://user:password@example.com/a",
   "http://",
   "",
 ])("a link from MiniMax is not used when it is %j", (link) => {
@@ -40,13 +41,13 @@ test.each([
 });
 
 test.each(["http://127.0.0.1:8080/a", "https://localhost/a", "http://[::1]/a", "http://127.9.9.9/a"])(
-  "a link to this machine, %s, is not used when the API host is elsewhere",
+  "a link to this machine from elsewhere is not used: %s",
   (link) => {
     expect(secureLink(link, false)).toBeUndefined();
   },
 );
 
-test("a redirect to this machine is not followed when the API host is elsewhere", () => {
+test("a redirect to this machine from elsewhere is not followed", () => {
   expect(() => redirectTarget(HTTPS, "https://127.0.0.1/a", false)).toThrow("to this machine");
 });
 
@@ -72,6 +73,7 @@ test.each([
   ["to data", HTTPS, "data:image/jpeg;base64,/9j/", "away from https"],
   ["to another protocol", HTTPS, "ftp://images.example.com/c.jpeg", "away from https"],
   ["to something that is no URL", HTTPS, "https://", "something that is no URL"],
+  ["to credentials", HTTPS, "https://user:password@example.com/c", "to a link with credentials"],
   ["to a port that is none", HTTPS, "https://e.com:99999/", "something that is no URL"],
 ])("a redirect: %s is refused, and is not retried", (_where, from, location, words) => {
   const follow = (): URL => redirectTarget(from, location, true);

@@ -1,5 +1,5 @@
 import { ImageError } from "../errors.ts";
-import { isLoopback } from "./loopback.ts";
+import { isLoopback } from "../text/loopback.ts";
 
 /**
  * The URL to fetch for a link from MiniMax: an `http:` link is upgraded; path and query stay to the letter, because

@@ -1,30 +1,22 @@
 import { REFERENCE_MAX_BYTES } from "../constants.ts";
 import { SubjectReferenceError } from "../errors.ts";
-import { truncate } from "../text.ts";
-import type { LocalImage } from "../utils/reference-file.ts";
-import { unsupportedImageKind, wordsForUnsupported } from "../utils/unsupported-image.ts";
+import { truncate } from "../text/text.ts";
+import type { LocalImage, WantedImage } from "../utils/local-image.ts";
 
 const IMAGE_DATA_URL = /^data:image\/(jpeg|jpg|pjpeg|png|webp);base64,/i;
-const DATA_URL_KIND = /^data:image\/(hei[cf]|avif|gif|tiff|bmp|svg)/i;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 const QUOTED_CHARACTERS = 60;
-const LEADING_CHARACTERS = 400;
+
+/** Reads a local image that may be read. @throws SubjectReferenceError when it may not or cannot be */
+export type ReadReference = (wanted: WantedImage) => Promise<LocalImage>;
 
 /**
- * Reads a local image that may be read and has less than `REFERENCE_MAX_BYTES`; `name` is how the parameter is called
- * in messages.
+ * Turns one `image_file` into the form that MiniMax takes.
  *
- * @throws SubjectReferenceError for anything else
- */
-export type ReadReference = (imageFile: string, name: string) => Promise<LocalImage>;
-
-/**
- * Turns one `image_file` into what MiniMax takes.
- *
- * @param name - how the parameter is called in messages
+ * @param name - the parameter's name in messages
  * @returns the https URL as it was given, or a data URL
- * @throws SubjectReferenceError for anything else, and what `read` throws
+ * @throws SubjectReferenceError for anything else; the errors of `read`
  */
 export async function resolveReference(imageFile: string, name: string, read: ReadReference): Promise<string> {
   if (/^https:\/\//i.test(imageFile) && URL.canParse(imageFile)) return imageFile;
@@ -34,7 +26,7 @@ export async function resolveReference(imageFile: string, name: string, read: Re
       `${name}: "${truncate(imageFile, QUOTED_CHARACTERS)}" is not an https:// URL, an image data URL or a file.`,
     );
   }
-  const { bytes, header } = await read(imageFile, name);
+  const { bytes, header } = await read({ path: imageFile, name, limitBytes: REFERENCE_MAX_BYTES });
   return `data:${header.mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
@@ -42,11 +34,8 @@ export async function resolveReference(imageFile: string, name: string, read: Re
 function checkedDataUrl(imageFile: string, name: string): string {
   const [prefix, kind = ""] = IMAGE_DATA_URL.exec(imageFile) ?? [];
   if (prefix === undefined) {
-    const [, other] = DATA_URL_KIND.exec(imageFile) ?? [];
     throw new SubjectReferenceError(
-      other === undefined
-        ? `${name}: the data URL is not a JPEG, PNG or WebP image in base64.`
-        : `${name}: the data URL is ${wordsForUnsupported(other.toUpperCase())}.`,
+      `${name}: the data URL is not a JPEG, PNG or WebP image in base64: convert it to one of these.`,
     );
   }
   const encodedLength = imageFile.length - prefix.length;
@@ -56,10 +45,6 @@ function checkedDataUrl(imageFile: string, name: string): string {
   const encoded = imageFile.slice(prefix.length);
   if (encoded.length % 4 !== 0 || !BASE64.test(encoded)) {
     throw new SubjectReferenceError(`${name}: the data URL's base64 is not valid.`);
-  }
-  const unsupported = unsupportedImageKind(Buffer.from(encoded.slice(0, LEADING_CHARACTERS), "base64"));
-  if (unsupported !== undefined) {
-    throw new SubjectReferenceError(`${name}: the data URL is ${wordsForUnsupported(unsupported)}.`);
   }
   return `data:image/${kind.toLowerCase().replace(/^p?jpe?g$/, "jpeg")};base64,${encoded}`;
 }

@@ -1,28 +1,23 @@
 import { IMAGES_MAX } from "../constants.ts";
 import type { UpstreamReply } from "../schemas.ts";
+import { decodeBase64 } from "./base64.ts";
 import { secureLink } from "./links.ts";
-import type { DecodedImage } from "./reply-body.ts";
+
+/** Largest image that is kept, in bytes; anything larger is a failure of that image alone. */
+export const IMAGE_MAX_BYTES = 32 * 1024 * 1024;
 
 const LINK_MAX_CHARACTERS = 2048;
 
-/** An image that can be had: its bytes, or a link (https, or http on this machine). */
-export type UsableImage = { readonly chunks: readonly Uint8Array[] } | { readonly link: string };
+/** The bytes of an image, its link (https, or http on this machine), or why it cannot be used. */
+type ImageContent = { readonly bytes: Uint8Array } | { readonly link: string } | { readonly problem: string };
 
-/** One image as MiniMax delivered it, or why it cannot be used. */
+/** One image as MiniMax delivered it. */
 export type GeneratedImage = {
-  /** Its position in MiniMax's answer, from 0. */
+  /** Its position in MiniMax's reply, from 0. */
   readonly index: number;
-} & (UsableImage | { readonly problem: string });
+} & ImageContent;
 
-/** How the images of one answer are read. */
-export interface ImageReading {
-  /** The bytes behind a base64 text of the answer. */
-  readonly decode: (text: string) => DecodedImage;
-  /** Whether links may lead to this machine, because the API host itself is on it. */
-  readonly allowLoopback: boolean;
-}
-
-/** The images of one answer. */
+/** The images of one reply. */
 export interface DeliveredImages {
   /** At most nine, in MiniMax's order; empty when no entry holds anything. */
   readonly images: readonly GeneratedImage[];
@@ -33,23 +28,29 @@ export interface DeliveredImages {
 }
 
 /**
- * Takes the images out of an answer: those that hold something first, and empty entries only as far as nine images
- * leave room, so that nothing is decoded, counted or copied beyond nine.
+ * Takes the images out of a reply: those that hold something first, and empty entries only as far as nine images leave
+ * room, so that nothing is decoded, counted or copied beyond nine.
+ *
+ * @param allowLoopback - whether links may lead to this machine, because the API host itself is on it
  */
-export function imagesOf({ data }: UpstreamReply, reading: ImageReading): DeliveredImages {
+export function imagesOf({ data }: UpstreamReply, allowLoopback: boolean): DeliveredImages {
   const encoded = entriesOf(data.image_base64);
   const links = entriesOf(data.image_urls);
   const holdsObjects = holdsObject([encoded, links]);
   if (encoded.some(holdsText)) {
-    return { images: take(encoded, (text) => encodedImage(text, reading)), entryCount: encoded.length, holdsObjects };
+    return {
+      images: take(encoded, (text) => encodedImage(text, allowLoopback)),
+      entryCount: encoded.length,
+      holdsObjects,
+    };
   }
   if (links.some(holdsText)) {
-    return { images: take(links, (text) => linkedImage(text, reading)), entryCount: links.length, holdsObjects };
+    return { images: take(links, (text) => linkedImage(text, allowLoopback)), entryCount: links.length, holdsObjects };
   }
   return { images: [], entryCount: encoded.length + links.length, holdsObjects };
 }
 
-/** Looks a few lists deep: an answer may nest them without end. */
+/** Looks a few lists deep: a reply may nest them without end. */
 function holdsObject(entry: unknown, depth = 4): boolean {
   if (Array.isArray(entry)) return depth > 0 && entry.some((inner) => holdsObject(inner, depth - 1));
   return typeof entry === "object" && entry !== null && Object.keys(entry).length > 0;
@@ -62,10 +63,8 @@ function entriesOf(value: unknown): readonly unknown[] {
 }
 
 function holdsText(entry: unknown): entry is string {
-  return typeof entry === "string" && entry.trim() !== "";
+  return typeof entry === "string" && /\S/.test(entry);
 }
-
-type ImageContent = DecodedImage | { readonly link: string };
 
 function take(entries: readonly unknown[], read: (text: string) => ImageContent): GeneratedImage[] {
   return positionsToTake(entries).map((index) => {
@@ -87,15 +86,15 @@ function positionsToTake(entries: readonly unknown[]): number[] {
   return [...held, ...empty].slice(0, IMAGES_MAX).sort((a, b) => a - b);
 }
 
-function encodedImage(text: string, reading: ImageReading): ImageContent {
-  return /^\s*https?:/i.test(text) ? linkOf(text, reading) : reading.decode(text);
+function encodedImage(text: string, allowLoopback: boolean): ImageContent {
+  return /^\s*https?:/i.test(text) ? linkOf(text, allowLoopback) : decodeBase64(text, IMAGE_MAX_BYTES);
 }
 
-function linkedImage(text: string, reading: ImageReading): ImageContent {
-  return /^\s*(?:data|lifted):/i.test(text) ? reading.decode(text) : linkOf(text, reading);
+function linkedImage(text: string, allowLoopback: boolean): ImageContent {
+  return /^\s*data:/i.test(text) ? decodeBase64(text, IMAGE_MAX_BYTES) : linkOf(text, allowLoopback);
 }
 
-function linkOf(text: string, { allowLoopback }: ImageReading): ImageContent {
+function linkOf(text: string, allowLoopback: boolean): ImageContent {
   const link = text.length <= LINK_MAX_CHARACTERS ? secureLink(text, allowLoopback) : undefined;
   return link === undefined ? { problem: "MiniMax delivered no usable link for it" } : { link: link.href };
 }

@@ -1,48 +1,32 @@
 import { API_CODES, API_HOSTS, IMAGES_MAX, MAINLAND_HOSTS, TRANSIENT_HTTP_STATUSES } from "../constants.ts";
 import { EmptyResponseError, HttpError, MiniMaxApiError, UnknownOutcomeError } from "../errors.ts";
 import { type UpstreamReply, upstreamReplySchema } from "../schemas.ts";
-import { quoted } from "../text.ts";
-import { type DeliveredImages, type GeneratedImage, type ImageReading, imagesOf } from "./reply-images.ts";
+import { quoted } from "../text/text.ts";
+import { type DeliveredImages, type GeneratedImage, imagesOf } from "./reply-images.ts";
+import type { UpstreamResponse } from "./response.ts";
 
 const KEY_CODES: ReadonlySet<number> = new Set([1004, 2049]);
 
-/** What one paid request generated. */
+/** The images of one paid request, and its facts. */
 export interface GenerationResult {
-  /** Upstream's request id, or its trace id; absent when the answer had neither. */
+  /** Upstream's request id, or its trace id; absent when the response had neither. */
   readonly id: string | undefined;
   /** One to nine, in MiniMax's order. */
   readonly images: readonly GeneratedImage[];
   readonly metadata: { readonly failed_count: string; readonly success_count: string };
   /** How many images MiniMax itself says it failed to deliver or withheld; absent when it does not say. */
   readonly withheld: string | undefined;
-  /** What is odd about the answer, a sentence each. */
+  /** Oddities of the response, a sentence each. */
   readonly warnings: readonly string[];
 }
 
-/** An HTTP answer with its body read. */
-export interface UpstreamResponse extends ImageReading {
-  readonly status: number;
-  readonly host: string;
-  readonly traceId: string | undefined;
-  /** What `Retry-After` asked for, in milliseconds. */
-  readonly retryAfterMs: number | undefined;
-  /** The parsed JSON, or undefined when the body was not readable JSON. */
-  readonly json: unknown;
-  /** Why `json` is missing. */
-  readonly unreadable: string | undefined;
-  /** Whether a body that could not be read lists images or counts some as made. */
-  readonly showsImages: boolean;
-  /** Makes upstream text fit to quote: bounded, one line, without the key. */
-  readonly quote: (text: string) => string;
-}
-
-/** The parts of an answer that decide what it means. */
-interface Verdict {
+/** A response with the parts of it that decide its meaning. */
+interface ReplyFacts {
   readonly response: UpstreamResponse;
   readonly reply: UpstreamReply;
   /** MiniMax's code; 0 means success. */
   readonly code: number | undefined;
-  /** Whether status or code say that nothing was made. */
+  /** Whether its status or code says that nothing was generated. */
   readonly isError: boolean;
   /** MiniMax's own sentence, fit to quote; empty when there is none. */
   readonly sentence: string;
@@ -63,49 +47,52 @@ export function interpretReply(response: UpstreamResponse, requested: number): G
   const sentence = sentenceOf(reply, response);
   const code = codeOf(reply);
   const isError = response.status < 200 || response.status >= 300 || (code !== undefined && code !== 0);
-  const verdict = { response, reply, code, isError, sentence, delivered: imagesOf(reply, response) };
-  const { images } = verdict.delivered;
+  const facts = { response, reply, code, isError, sentence, delivered: imagesOf(reply, response.allowLoopback) };
+  const { images } = facts.delivered;
   const isUsable = images.some((image) => !("problem" in image));
-  if (isUsable || (images.length > 0 && !isError)) return toResult(verdict, requested);
-  if (showsImages(verdict)) {
-    throw unknownOutcome(verdict, response.unreadable ?? "its response reports images but holds none that can be used");
+  if (isUsable || (images.length > 0 && !isError)) return toResult(facts, requested);
+  if (showsImages(facts)) {
+    throw unknownOutcome(facts, response.unreadable ?? "its response reports images but holds none that can be used");
   }
-  if (code !== undefined && code !== 0) throw refusal(verdict, code);
-  if (isError) throw httpFailure(verdict);
+  if (code !== undefined && code !== 0) throw refusal(facts, code);
+  if (isError) throw httpFailure(facts);
   if (code === undefined && reply.metadata === undefined) {
-    throw unknownOutcome(verdict, response.unreadable ?? "its response is not what MiniMax documents");
+    throw unknownOutcome(facts, response.unreadable ?? "its response is not what MiniMax documents");
   }
-  throw new EmptyResponseError(reply.metadata?.failed_count, idOf(verdict), sentence);
+  throw new EmptyResponseError(reply.metadata?.failed_count, idOf(facts), sentence);
 }
 
-function toResult(verdict: Verdict, requested: number): GenerationResult {
-  const { reply, delivered } = verdict;
+function toResult(facts: ReplyFacts, requested: number): GenerationResult {
+  const { reply, delivered } = facts;
   const { images } = delivered;
   return {
-    id: idOf(verdict),
+    id: idOf(facts),
     images,
     metadata: {
       failed_count: reply.metadata?.failed_count ?? String(Math.max(0, requested - images.length)),
       success_count: digits(reply.metadata?.success_count) ?? String(images.length),
     },
     withheld: reply.metadata?.failed_count,
-    warnings: warningsOf(verdict),
+    warnings: warningsOf(facts),
   };
 }
 
-function warningsOf({ response, code, isError, sentence, delivered }: Verdict): string[] {
+function warningsOf({ response, code, isError, sentence, delivered }: ReplyFacts): string[] {
   const { images, entryCount } = delivered;
   const codeWords = code === undefined || code === 0 ? "" : `, status code ${code}`;
   const leftOut = entryCount - images.length;
-  const isRest = images.every(({ index }, position) => index === position);
-  const which = isRest ? `: numbers ${images.length + 1} to ${entryCount}` : "";
   return [
     ...(isError
       ? [`MiniMax delivered images with an error: HTTP ${response.status}${codeWords}${quoted(sentence)}.`]
       : []),
+    ...(response.unreadable === undefined
+      ? []
+      : [
+          `MiniMax's response broke off (${response.unreadable}): images that are missing may have been generated and billed.`,
+        ]),
     ...(leftOut > 0
       ? [
-          `MiniMax's answer lists ${entryCount} images; at most ${IMAGES_MAX} are taken from one answer, and ${leftOut} were left out${which}.`,
+          `MiniMax's response lists ${entryCount} images; at most ${IMAGES_MAX} are taken from one response, and ${leftOut} were left out.`,
         ]
       : []),
   ];
@@ -115,17 +102,17 @@ function warningsOf({ response, code, isError, sentence, delivered }: Verdict): 
  * Whether an answer without a usable image speaks of images all the same: in its counts, in a text or an object where
  * an image belongs, or, where it claims success, in an entry of any kind.
  */
-function showsImages({ response, reply, isError, delivered }: Verdict): boolean {
-  if (response.json === undefined) return isError && response.showsImages;
+function showsImages({ response, reply, isError, delivered }: ReplyFacts): boolean {
+  if (response.unreadable !== undefined) return isError && response.showsImages;
   if (delivered.images.length > 0 || delivered.holdsObjects) return true;
   const counts = [reply.metadata?.success_count, reply.data.success_count].filter((count) => count !== undefined);
   return counts.length === 0 ? !isError && delivered.entryCount > 0 : counts.some((count) => Number(count) !== 0);
 }
 
-function refusal(verdict: Verdict, code: number): Error {
-  const { response, sentence } = verdict;
-  if (API_CODES[code]?.outcome === "unknown") return unknownOutcome(verdict, "MiniMax reported a timeout");
-  if (mayHaveGenerated(response.status)) return unknownOutcome(verdict, answered(response));
+function refusal(facts: ReplyFacts, code: number): Error {
+  const { response, sentence } = facts;
+  if (API_CODES[code]?.outcome === "unknown") return unknownOutcome(facts, "MiniMax reported a timeout");
+  if (mayHaveGenerated(response.status)) return unknownOutcome(facts, describeStatus(response));
   return new MiniMaxApiError(code, sentence, {
     traceId: response.traceId,
     retryAfterMs: response.retryAfterMs,
@@ -134,22 +121,22 @@ function refusal(verdict: Verdict, code: number): Error {
   });
 }
 
-function httpFailure(verdict: Verdict): Error {
-  const { response, sentence } = verdict;
-  if (mayHaveGenerated(response.status)) return unknownOutcome(verdict, answered(response));
+function httpFailure(facts: ReplyFacts): Error {
+  const { response, sentence } = facts;
+  if (mayHaveGenerated(response.status)) return unknownOutcome(facts, describeStatus(response));
   return new HttpError(response.status, { ...response, sentence });
 }
 
-function unknownOutcome({ response, code, sentence }: Verdict, whatHappened: string): UnknownOutcomeError {
+function unknownOutcome({ response, code, sentence }: ReplyFacts, whatHappened: string): UnknownOutcomeError {
   const known = code === undefined ? undefined : API_CODES[code];
   return new UnknownOutcomeError(`${whatHappened}${quoted(sentence)}`, {
     code: code === 0 ? undefined : code,
     traceId: response.traceId,
-    recovery: known?.outcome === "unknown" ? known.recovery : undefined,
+    advice: known?.outcome === "unknown" ? known.recovery : undefined,
   });
 }
 
-function answered({ host, status }: UpstreamResponse): string {
+function describeStatus({ host, status }: UpstreamResponse): string {
   return `${host} responded with HTTP ${status}`;
 }
 
@@ -177,7 +164,7 @@ function codeOf({ base_resp, error }: UpstreamReply): number | undefined {
   return inMessage === undefined ? code : Number(inMessage);
 }
 
-function idOf({ reply, response }: Verdict): string | undefined {
+function idOf({ reply, response }: ReplyFacts): string | undefined {
   return [reply.id, response.traceId].map((text) => response.quote(text ?? "")).find((text) => text !== "");
 }
 

@@ -1,25 +1,28 @@
-import { writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
-import { DEFAULT_REQUEST } from "../../test/support/default-request.ts";
-import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { SubjectReferenceError } from "../errors.ts";
-import { type GenerationRequest, toolInputSchema } from "../schemas.ts";
-import { readLocalImage, type ReferencePlaces } from "../utils/reference-file.ts";
-import { toRequest } from "./request.ts";
+import { toolInputSchema } from "../schemas.ts";
+import { readImageHeader } from "../utils/image-header.ts";
+import type { ReadReference } from "./references.ts";
+import { requestFields, toRequest } from "./request.ts";
 
+const DEFAULTS = { model: "image-01", prompt: "a cat", response_format: "base64", n: 1, prompt_optimizer: false };
 const LINK = "https://example.com/face.jpg";
-const NOWHERE: ReferencePlaces = { base: resolve("/nowhere"), directories: [], homeDirectory: resolve("/nobody") };
+const IMAGE = bigJpeg(500);
+const NOT_SENT = ["output_dir", "filename", "return_images"];
 
-function requestFor(input: Readonly<Record<string, unknown>>, places = NOWHERE): Promise<GenerationRequest> {
-  return toRequest(toolInputSchema.parse({ prompt: "a cat", ...input }), (path, name) =>
-    readLocalImage(path, name, places, 10_000_000),
-  );
+const readImage: ReadReference = () => {
+  const header = readImageHeader(IMAGE);
+  if (header === undefined) throw new Error("It is no image.");
+  return Promise.resolve({ bytes: IMAGE, header });
+};
+
+/** The request as it goes over the wire. */
+async function sentFor(input: Readonly<Record<string, unknown>>): Promise<unknown> {
+  return JSON.parse(JSON.stringify(await toRequest(toolInputSchema.parse({ prompt: "a cat", ...input }), readImage)));
 }
 
 test("the request spells out every default", async () => {
-  expect(await requestFor({})).toStrictEqual(DEFAULT_REQUEST);
+  expect(await sentFor({})).toEqual({ ...DEFAULTS, aspect_ratio: "1:1" });
 });
 
 test("the request holds everything that was given", async () => {
@@ -35,40 +38,44 @@ test("the request holds everything that was given", async () => {
     aigc_watermark: false,
   };
 
-  expect(await requestFor(given)).toStrictEqual(given);
+  expect(await sentFor(given)).toEqual(given);
 });
 
-test("the request has an exact size instead of an aspect ratio", async () => {
-  const request = await requestFor({ width: 1024, height: 512 });
-
-  expect(request).toMatchObject({ width: 1024, height: 512 });
-  expect(request).not.toHaveProperty("aspect_ratio");
+test("an exact size takes the place of the aspect ratio", async () => {
+  expect(await sentFor({ aspect_ratio: "16:9", width: 1024, height: 512 })).toEqual({
+    ...DEFAULTS,
+    width: 1024,
+    height: 512,
+  });
 });
 
-test("the request holds nothing that is this server's own or unknown", async () => {
+test("every parameter is either sent or on the list of the others", async () => {
+  const input = toolInputSchema.parse({ prompt: "a cat" });
+  const sent = Object.keys(await toRequest(input, readImage));
+
+  expect([...sent, ...NOT_SENT].toSorted()).toEqual(Object.keys(toolInputSchema.shape).toSorted());
+  expect([...Object.keys(requestFields(input)), "subject_reference"].toSorted()).toEqual(sent.toSorted());
+});
+
+test("parameters of this server and unknown ones are not sent", async () => {
   const own = { output_dir: "images", filename: "hero", return_images: true, negative_prompt: "dogs" };
 
-  expect(await requestFor(own)).toStrictEqual(await requestFor({}));
+  expect(await sentFor(own)).toEqual({ ...DEFAULTS, aspect_ratio: "1:1" });
 });
 
-test("the references in it keep their order, links as they are and files as data URLs", async () => {
-  await using directory = await temporaryDirectory();
-  const image = bigJpeg(500);
-  await writeFile(join(directory.path, "face.jpeg"), image);
+test("references keep their order, files as data URLs", async () => {
   const subject_reference = ["face.jpeg", LINK].map((image_file) => ({ type: "character", image_file }));
 
-  const request = await requestFor({ subject_reference }, { ...NOWHERE, base: directory.path });
-
-  expect(request.subject_reference).toStrictEqual([
-    { type: "character", image_file: `data:image/jpeg;base64,${image.toString("base64")}` },
-    { type: "character", image_file: LINK },
-  ]);
+  expect(await sentFor({ subject_reference })).toMatchObject({
+    subject_reference: [
+      { type: "character", image_file: `data:image/jpeg;base64,${IMAGE.toString("base64")}` },
+      { type: "character", image_file: LINK },
+    ],
+  });
 });
 
-test("the references in it are refused by their place in the list, counted from 0", async () => {
+test("a reference is refused by its place in the list", async () => {
   const subject_reference = [LINK, "http://example.com"].map((image_file) => ({ type: "character", image_file }));
-  const asking = requestFor({ subject_reference });
 
-  await expect(asking).rejects.toBeInstanceOf(SubjectReferenceError);
-  await expect(asking).rejects.toThrow("subject_reference[1].image_file: ");
+  await expect(sentFor({ subject_reference })).rejects.toThrow(/^subject_reference\[1\]\.image_file: /);
 });

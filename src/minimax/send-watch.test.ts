@@ -1,136 +1,115 @@
-import { once } from "node:events";
-import { createServer as createHttpServer } from "node:http";
-import { createServer, type Server, type Socket } from "node:net";
-import { expect, test } from "vitest";
-import { waitFor } from "../../test/support/wait-for.ts";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { createServer, type Socket } from "node:net";
+import { setImmediate as immediate } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { closedHost, type Listening, listening } from "../../test/support/listening.ts";
 import { SendWatch } from "./send-watch.ts";
 
-interface Listening extends AsyncDisposable {
-  readonly address: string;
-}
+const UNSENT = { mayHaveSent: false, told: 0 };
+const SENT = { mayHaveSent: true, told: 1 };
 
-async function listening(server: Server): Promise<Listening> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => sockets.add(socket));
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("The server has no port.");
-  return {
-    address: `127.0.0.1:${address.port}`,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
-    },
-  };
-}
-
-async function whereNothingListens(): Promise<string> {
-  await using server = await listening(createServer());
-  return server.address;
-}
-
-/** Posts, and says what the watch knows of it afterwards. */
-async function post(url: string, signal?: AbortSignal): Promise<{ mayHaveSent: boolean; told: number }> {
+/** Posts, and tells what is known of the request afterwards. */
+async function post(url: string, signal?: AbortSignal): Promise<typeof SENT> {
   let told = 0;
   const sending = new SendWatch(() => {
     told += 1;
   });
   await sending
     .watch(() => fetch(url, { method: "POST", body: "{}", ...(signal === undefined ? {} : { signal }) }))
+    .then((response) => response.text())
     .catch(() => undefined);
   return { mayHaveSent: sending.mayHaveSent, told };
 }
 
-const UNSENT = { mayHaveSent: false, told: 0 };
-const SENT = { mayHaveSent: true, told: 1 };
-
-test("nothing of a request was sent when nothing listens", async () => {
-  expect(await post(`http://${await whereNothingListens()}`)).toEqual(UNSENT);
-});
-
-test("nothing of a request was sent when the host's name is not known", async () => {
-  expect(await post("http://no-such-host.invalid")).toEqual(UNSENT);
-});
-
-test("nothing of a request was sent when the connection was closed during the TLS handshake", async () => {
-  await using server = await listening(
-    createServer((socket) => {
-      socket.on("error", () => undefined).once("data", () => socket.destroy());
-    }),
-  );
-
-  expect(await post(`https://${server.address}`)).toEqual(UNSENT);
-});
-
-test("nothing of a request was sent when the other side does not speak TLS", async () => {
-  await using server = await listening(
-    createServer((socket) => {
-      socket.on("error", () => undefined).once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
-    }),
-  );
-
-  expect(await post(`https://${server.address}`)).toEqual(UNSENT);
-});
-
-test("nothing of a request was sent when it was aborted during the TLS handshake", async () => {
-  const controller = new AbortController();
-  await using server = await listening(
-    createServer((socket) => {
+/** A TCP server that meets the first bytes of each connection so. */
+function meeting(onData: (socket: Socket) => void): Promise<Listening> {
+  return listening(
+    createServer((socket) =>
       socket
         .on("error", () => undefined)
         .once("data", () => {
-          controller.abort();
-        });
-    }),
+          onData(socket);
+        }),
+    ),
   );
+}
 
-  expect(await post(`https://${server.address}`, controller.signal)).toEqual(UNSENT);
+function answering(listener: RequestListener): Promise<Listening> {
+  return listening(createHttpServer(listener));
+}
+
+describe("nothing was sent", () => {
+  test("when nothing listens", async () => {
+    expect(await post(`http://${await closedHost()}`)).toEqual(UNSENT);
+  });
+
+  test("when the host's name is not known", async () => {
+    expect(await post("http://no-such-host.invalid")).toEqual(UNSENT);
+  });
+
+  test.each<readonly [string, (socket: Socket, controller: AbortController) => void]>([
+    ["the connection was closed", (socket) => socket.destroy()],
+    ["the other side did not speak TLS", (socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")],
+    [
+      "it was aborted",
+      (_socket, controller) => {
+        controller.abort();
+      },
+    ],
+  ])("when %s during the TLS handshake", async (_what, onData) => {
+    const controller = new AbortController();
+    await using server = await meeting((socket) => {
+      onData(socket, controller);
+    });
+
+    expect(await post(`https://${server.host}`, controller.signal)).toEqual(UNSENT);
+  });
 });
 
-test("a request was sent when it was answered", async () => {
-  await using server = await listening(createHttpServer((_, response) => response.end()));
+describe("a request was sent", () => {
+  test.each<readonly [string, RequestListener]>([
+    ["it was answered", (_, response) => response.end()],
+    ["the connection was closed without a response", (request) => request.socket.destroy()],
+    ["the connection was reset", (request) => request.socket.resetAndDestroy()],
+  ])("when %s", async (_what, listener) => {
+    await using server = await answering(listener);
 
-  expect(await post(`http://${server.address}`)).toEqual(SENT);
-});
+    expect(await post(`http://${server.host}`)).toEqual(SENT);
+  });
 
-test("a request was sent when the connection was closed without an answer", async () => {
-  await using server = await listening(createHttpServer((request) => request.socket.destroy()));
+  test("when it was aborted while the other side was silent", async () => {
+    const controller = new AbortController();
+    await using server = await answering(() => {
+      controller.abort();
+    });
 
-  expect(await post(`http://${server.address}`)).toEqual(SENT);
-});
-
-test("a request was sent when the connection was reset, though the code is that of a failed connection", async () => {
-  await using server = await listening(createHttpServer((request) => request.socket.resetAndDestroy()));
-
-  expect(await post(`http://${server.address}`)).toEqual(SENT);
-});
-
-test("a request was sent when it was aborted while the other side was silent", async () => {
-  let requests = 0;
-  await using server = await listening(
-    createHttpServer(() => {
-      requests += 1;
-    }),
-  );
-  const controller = new AbortController();
-
-  const posting = post(`http://${server.address}`, controller.signal);
-  await waitFor("the request", () => requests === 1);
-  controller.abort();
-
-  expect(await posting).toEqual(SENT);
+    expect(await post(`http://${server.host}`, controller.signal)).toEqual(SENT);
+  });
 });
 
 test("of many requests at once each is known by itself", async () => {
-  await using server = await listening(createHttpServer((request) => request.socket.destroy()));
-  const nowhere = await whereNothingListens();
-  const urls = Array.from({ length: 20 }, (_, index) => `http://${index % 2 === 0 ? server.address : nowhere}`);
+  await using server = await answering((request) => request.socket.destroy());
+  const nowhere = await closedHost();
+  const urls = Array.from({ length: 20 }, (_, index) => `http://${index % 2 === 0 ? server.host : nowhere}`);
 
   const seen = await Promise.all(urls.map((url) => post(url)));
 
   expect(seen).toEqual(urls.map((_, index) => (index % 2 === 0 ? SENT : UNSENT)));
+});
+
+test("a request does not go out on the connection of another", async () => {
+  const sockets = new Set<Socket>();
+  await using server = await answering((request, response) => {
+    sockets.add(request.socket);
+    response.end("{}");
+  });
+
+  for (let count = 0; count < 5; count += 1) {
+    await post(`http://${server.host}`);
+    await immediate();
+  }
+
+  expect(sockets.size).toBe(5);
 });
 
 test("a request that the HTTP client did not publish may have been sent", async () => {

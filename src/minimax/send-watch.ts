@@ -2,17 +2,14 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { z } from "zod";
 
 const CREATED = "undici:request:create";
 const HEADERS_SENT = "undici:client:sendHeaders";
-const HEADERS_RECEIVED = "undici:request:headers";
 const COMPLETED = "undici:request:trailers";
-const answeredSchema = z.object({ response: z.object({ statusCode: z.number() }) });
 const currentWatch = new AsyncLocalStorage<SendWatch>();
 
 /**
- * Knows of one request whether any of it went out, which no error code tells: a reset during the TLS handshake and one
+ * Tracks whether any part of a request was sent; no error code tells: a reset during the TLS handshake and one
  * after the request both read `ECONNRESET`, and a time limit can strike before or after. Node's HTTP client publishes
  * each request when it is created, in the asynchronous context of its `fetch`, when its headers are written, and when
  * its answer is complete. Source: undici documentation, "Diagnostics Channel Support".
@@ -25,7 +22,6 @@ const currentWatch = new AsyncLocalStorage<SendWatch>();
 export class SendWatch {
   #request: unknown;
   #sent = false;
-  #status: number | undefined;
 
   /** @param onSent - called once, right before the headers are written */
   constructor(private readonly onSent: () => void) {}
@@ -33,14 +29,6 @@ export class SendWatch {
   /** False only when the request was seen, and seen not to go out; a client that publishes nothing may have sent it. */
   get mayHaveSent(): boolean {
     return this.#sent || this.#request === undefined;
-  }
-
-  /**
-   * The HTTP status that was answered, also when `fetch` keeps the answer to itself, as it does with 407. Source: Fetch
-   * Standard, "HTTP-network-or-cache fetch".
-   */
-  get status(): number | undefined {
-    return this.#status;
   }
 
   /**
@@ -52,13 +40,11 @@ export class SendWatch {
   async watch<T>(send: () => Promise<T>): Promise<T> {
     subscribe(CREATED, this.#onCreated);
     subscribe(HEADERS_SENT, this.#onHeadersSent);
-    subscribe(HEADERS_RECEIVED, this.#onHeadersReceived);
     try {
       return await currentWatch.run(this, send);
     } finally {
       unsubscribe(CREATED, this.#onCreated);
       unsubscribe(HEADERS_SENT, this.#onHeadersSent);
-      unsubscribe(HEADERS_RECEIVED, this.#onHeadersReceived);
     }
   }
 
@@ -71,10 +57,6 @@ export class SendWatch {
     this.#sent = true;
     this.onSent();
     this.#closeWhenAnswered(socketOf(message));
-  };
-
-  readonly #onHeadersReceived = (message: unknown): void => {
-    if (this.#request !== undefined && requestOf(message) === this.#request) this.#status = statusOf(message);
   };
 
   #closeWhenAnswered(socket: Socket | undefined): void {
@@ -94,11 +76,6 @@ function requestOf(message: unknown): unknown {
 function socketOf(message: unknown): Socket | undefined {
   const hasSocket = typeof message === "object" && message !== null && "socket" in message;
   return hasSocket && message.socket instanceof Socket ? message.socket : undefined;
-}
-
-function statusOf(message: unknown): number | undefined {
-  const { success, data } = answeredSchema.safeParse(message);
-  return success ? data.response.statusCode : undefined;
 }
 
 /** The request that asks a proxy for a tunnel is none of ours. */

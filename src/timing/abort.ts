@@ -1,36 +1,11 @@
-import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "./clock.ts";
 
-/**
- * Why a timer or listener of our own is stopped. A fresh exception each time, with its stack, would take longer than
- * the stopping.
- */
+/** Why a timer or listener of our own is stopped. One for all: a fresh exception with its stack costs more. */
 export const NO_LONGER_NEEDED = new Error("no longer needed");
 
 /**
- * Aborts by itself or with its parent, whichever comes first, and stops following the parent when disposed. It takes
- * the place of `AbortSignal.any`, whose result Node 20 keeps in memory as long as the parent lives (nodejs/node 54614).
- */
-export class LinkedAbortController extends AbortController implements Disposable {
-  /** @param parent - followed until disposal; its reason is handed on */
-  constructor(private readonly parent: AbortSignal) {
-    super();
-    setMaxListeners(Infinity, this.signal);
-    if (parent.aborted) this.#follow();
-    else parent.addEventListener("abort", this.#follow, { once: true });
-  }
-
-  [Symbol.dispose](): void {
-    this.parent.removeEventListener("abort", this.#follow);
-  }
-
-  readonly #follow = (): void => {
-    this.abort(this.parent.reason);
-  };
-}
-
-/**
- * What `promise` settles with, unless the signal aborts first.
+ * Settles as `promise` does, unless the signal aborts first.
  *
  * @throws the signal's reason as soon as it aborts; `promise` is then left alone, and a later rejection of it is
  *   swallowed
@@ -50,12 +25,34 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
 }
 
 /**
- * What work on the file system settles with. Once the signal aborts, the work has `graceMs` of real time to finish or
- * clean up after itself; a drive that does not answer by then is left alone.
+ * Settles as `promise` does, or resolves with undefined after `limitMs`; `promise` is then left alone.
+ *
+ * @throws the signal's reason as soon as it aborts
+ */
+export async function within<T>(
+  promise: Promise<T>,
+  limitMs: number,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<T | undefined> {
+  const settled = new AbortController();
+  const timeUp = clock.sleep(limitMs, settled.signal).then(
+    () => undefined,
+    () => undefined,
+  );
+  try {
+    return await unlessAborted(Promise.race([promise, timeUp]), signal);
+  } finally {
+    settled.abort(NO_LONGER_NEEDED);
+  }
+}
+
+/**
+ * Awaits file-system work. Once the signal aborts, the work has `graceMs` of real time to finish or clean up after
+ * itself; a drive that does not respond by then is left alone.
  *
  * @throws the signal's reason when the work is left alone; otherwise what the work throws
  */
-export async function unlessStuck<T>(work: Promise<T>, signal: AbortSignal, graceMs: number): Promise<T> {
+export async function withGrace<T>(work: Promise<T>, signal: AbortSignal, graceMs: number): Promise<T> {
   try {
     return await unlessAborted(work, signal);
   } catch (error) {

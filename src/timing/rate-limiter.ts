@@ -11,7 +11,7 @@ export interface Ticket {
 }
 
 /** What the limiter has to know of a call. */
-export interface AcquireOptions {
+interface AcquireOptions {
   readonly signal: AbortSignal;
   /** In monotonic milliseconds. */
   readonly deadlineMs: number;

@@ -1,146 +1,109 @@
 import { link, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type TemporaryDirectory, temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { claimName, isNameTaken } from "./claim-name.ts";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { claimName } from "./claim-name.ts";
 
-const WITHOUT_LINKS = [
-  "EPERM",
-  "ENOTSUP",
-  "ENOSYS",
-  "EMLINK",
-  "EACCES",
-  "EIO",
-  "ESTALE",
-  "ENOSPC",
-  "ETIMEDOUT",
-  "UNHEARD_OF",
-];
-
-interface Paths {
+interface Paths extends AsyncDisposable {
+  readonly directory: string;
   readonly temporary: string;
   readonly path: string;
 }
 
-async function finishedFile({ path }: TemporaryDirectory, content = "an image"): Promise<Paths> {
-  const temporary = join(path, ".a.tmp");
-  await writeFile(temporary, content);
-  return { temporary, path: join(path, "hero.jpeg") };
+async function finishedFile(): Promise<Paths> {
+  const directory = await temporaryDirectory();
+  const temporary = join(directory.path, ".a.tmp");
+  await writeFile(temporary, "an image");
+  return {
+    directory: directory.path,
+    temporary,
+    path: join(directory.path, "hero.jpeg"),
+    [Symbol.asyncDispose]: () => Promise.resolve(directory[Symbol.asyncDispose]()),
+  };
 }
 
 function failingWith(code: string): typeof link {
   return () => Promise.reject(Object.assign(new Error(`${code}: no`), { code }));
 }
 
-const waysToLink: readonly (readonly [string, typeof link])[] = [
-  ["with hard links", link],
-  ...WITHOUT_LINKS.map((code) => [`without hard links (${code})`, failingWith(code)] as const),
-];
+test.each(["EPERM", "ENOTSUP", "ENOSYS", "EMLINK", "EACCES", "EIO", "ENOSPC", "UNHEARD_OF"])(
+  "a file gets its name where links are refused with %s",
+  async (code) => {
+    await using file = await finishedFile();
 
-describe.each(waysToLink)("on a filesystem %s", (_kind, makeLink) => {
-  test("a finished file gets its name, with every byte", async () => {
-    await using directory = await temporaryDirectory();
-    const { temporary, path } = await finishedFile(directory);
+    expect(await claimName(file.temporary, file.path, failingWith(code))).toBe(true);
 
-    expect(await claimName(temporary, path, makeLink)).toBe(true);
+    expect(await readFile(file.path, "utf8")).toBe("an image");
+    expect(await readdir(file.directory)).toEqual(["hero.jpeg"]);
+  },
+);
 
-    expect(await readFile(path, "utf8")).toBe("an image");
+test("a file gets its name by a hard link where the file system has them", async () => {
+  await using file = await finishedFile();
+
+  expect(await claimName(file.temporary, file.path)).toBe(true);
+
+  expect(await readFile(file.path, "utf8")).toBe("an image");
+  expect(await readFile(file.temporary, "utf8")).toBe("an image");
+});
+
+test("a name that the link finds taken is not tried again", async () => {
+  await using file = await finishedFile();
+
+  expect(await claimName(file.temporary, file.path, failingWith("EEXIST"))).toBe(false);
+
+  expect(await readdir(file.directory)).toEqual([".a.tmp"]);
+});
+
+describe.each([
+  ["with links", link],
+  ["without links", failingWith("EPERM")],
+])("%s", (_kind, makeLink) => {
+  test.each<[string, (path: string) => Promise<unknown>]>([
+    ["a file", (path) => writeFile(path, "mine")],
+    ["a directory", (path) => mkdir(path)],
+    ["a link to nowhere", (path) => symlink(`${path}-gone`, path, "junction")],
+  ])("a name taken by %s is left alone", async (_case, take) => {
+    await using file = await finishedFile();
+    await take(file.path);
+
+    expect(await claimName(file.temporary, file.path, makeLink)).toBe(false);
+
+    expect((await readdir(file.directory)).toSorted()).toEqual([".a.tmp", "hero.jpeg"]);
+    expect(await readFile(file.temporary, "utf8")).toBe("an image");
+    expect(await readFile(file.path, "utf8").catch(() => "mine")).toBe("mine");
   });
 
-  test("a name that is taken is left alone, and so is the finished file", async () => {
-    await using directory = await temporaryDirectory();
-    const { temporary, path } = await finishedFile(directory);
-    await writeFile(path, "somebody else's");
-
-    expect(await claimName(temporary, path, makeLink)).toBe(false);
-
-    expect(await readFile(path, "utf8")).toBe("somebody else's");
-    expect(await readFile(temporary, "utf8")).toBe("an image");
-  });
-
-  test("the name of a directory is taken", async () => {
-    await using directory = await temporaryDirectory();
-    const { temporary, path } = await finishedFile(directory);
-    await mkdir(path);
-
-    expect(await claimName(temporary, path, makeLink)).toBe(false);
-
-    expect(await readdir(path)).toEqual([]);
-  });
-
-  test("of many that want one name, one gets it and no other", async () => {
-    await using directory = await temporaryDirectory();
-    const path = join(directory.path, "hero.jpeg");
-    const names = Array.from({ length: 10 }, (_, index) => String(index));
+  test("of ten files that want one name one gets it", async () => {
+    await using file = await finishedFile();
     const claims = await Promise.all(
-      names.map(async (name) => {
-        const temporary = join(directory.path, `.${name}.tmp`);
-        await writeFile(temporary, name);
-        return { name, hasClaimed: await claimName(temporary, path, makeLink) };
+      Array.from({ length: 10 }, async (_, index) => {
+        const temporary = join(file.directory, `.${index}.tmp`);
+        await writeFile(temporary, String(index));
+        return { name: String(index), hasClaimed: await claimName(temporary, file.path, makeLink) };
       }),
     );
 
     const winners = claims.filter(({ hasClaimed }) => hasClaimed);
     expect(winners).toHaveLength(1);
-    expect(await readFile(path, "utf8")).toBe(winners[0]?.name);
+    expect(await readFile(file.path, "utf8")).toBe(winners[0]?.name);
   });
 
-  test("a file that is not there gets no name, and nothing is left of the attempt", async () => {
-    await using directory = await temporaryDirectory();
-    const path = join(directory.path, "hero.jpeg");
+  test("a missing file gets no name and leaves nothing", async () => {
+    await using file = await finishedFile();
 
-    await expect(claimName(join(directory.path, "missing.tmp"), path, makeLink)).rejects.toHaveProperty(
-      "code",
-      "ENOENT",
-    );
+    const claiming = claimName(join(file.directory, "missing.tmp"), file.path, makeLink);
 
-    expect(await readdir(directory.path)).toEqual([]);
+    await expect(claiming).rejects.toHaveProperty("code", "ENOENT");
+    expect(await readdir(file.directory)).toEqual([".a.tmp"]);
   });
 
-  test("a directory that is not there is reported", async () => {
-    await using directory = await temporaryDirectory();
-    const { temporary } = await finishedFile(directory);
+  test("a missing directory is reported", async () => {
+    await using file = await finishedFile();
 
-    await expect(claimName(temporary, join(directory.path, "gone", "hero.jpeg"), makeLink)).rejects.toHaveProperty(
-      "code",
-      "ENOENT",
-    );
+    const claiming = claimName(file.temporary, join(file.directory, "gone", "hero.jpeg"), makeLink);
 
-    expect(await readdir(directory.path)).toEqual([".a.tmp"]);
+    await expect(claiming).rejects.toHaveProperty("code", "ENOENT");
+    expect(await readdir(file.directory)).toEqual([".a.tmp"]);
   });
-});
-
-test("hard links are used where nothing else is said: the finished file keeps its first name, too", async () => {
-  await using directory = await temporaryDirectory();
-  const { temporary, path } = await finishedFile(directory);
-
-  expect(await claimName(temporary, path)).toBe(true);
-
-  expect(await readFile(temporary, "utf8")).toBe("an image");
-});
-
-test("a name that the link finds taken is not looked at again", async () => {
-  await using directory = await temporaryDirectory();
-  const { temporary, path } = await finishedFile(directory);
-
-  expect(await claimName(temporary, path, failingWith("EEXIST"))).toBe(false);
-
-  expect(await readdir(directory.path)).toEqual([".a.tmp"]);
-});
-
-test("a name is seen to be taken by a file and a directory, and not by nothing", async () => {
-  await using directory = await temporaryDirectory();
-  const { temporary, path } = await finishedFile(directory);
-
-  expect(await isNameTaken(temporary)).toBe(true);
-  expect(await isNameTaken(directory.path)).toBe(true);
-  expect(await isNameTaken(path)).toBe(false);
-});
-
-test.skipIf(process.platform === "win32")("a name is seen to be taken by a link that leads nowhere", async () => {
-  await using directory = await temporaryDirectory();
-  const path = join(directory.path, "hero.jpeg");
-  await symlink(join(directory.path, "gone"), path);
-
-  expect(await isNameTaken(path)).toBe(true);
 });

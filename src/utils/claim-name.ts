@@ -1,5 +1,5 @@
-import { link, lstat, open, rename, rm } from "node:fs/promises";
-import { systemCode } from "../text.ts";
+import { link, open, rename, rm } from "node:fs/promises";
+import { systemCode } from "../text/text.ts";
 
 /**
  * Gives a finished file its name in one step. A hard link does that; where it fails for any reason but that the name is
@@ -21,14 +21,6 @@ export async function claimName(temporary: string, path: string, makeLink: typeo
     if (systemCode(error) === "EEXIST") return false;
     throw error;
   }
-}
-
-/** Whether something of that name is seen; nothing is followed. Only claiming the name proves that it is free. */
-export async function isNameTaken(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function reserveAndReplace(temporary: string, path: string): Promise<void> {

@@ -1,6 +1,6 @@
-import { codePoints } from "../text.ts";
+import { codePoints } from "../text/text.ts";
 
-/** No name that these sequences give has more UTF-8 bytes: the narrowest common filesystem, eCryptfs, takes 143. */
+/** No name made here has more UTF-8 bytes: the narrowest common filesystem, eCryptfs, takes 143. */
 export const FILE_NAME_MAX_BYTES = 143;
 
 const SLUG_MAX_CHARACTERS = 50;
@@ -33,72 +33,33 @@ function cut(text: string): string {
   return fitting;
 }
 
-/** Whether a file of this base name exists. */
-export type IsTaken = (baseName: string) => Promise<boolean>;
-
 /**
- * Gives the base names to try for the image with this index, counted from 1; each call of the inner function gives the
- * next one.
- *
- * @throws (the inner function) what `isTaken` throws
+ * The base names to try, in this order, for the image at a position counted from 0. Images ask one after another, in
+ * their order; the last name that one took is where the next begins.
  */
-export type NameSequence = (index: number) => (isTaken: IsTaken) => string | Promise<string>;
+export type BaseNames = (position: number) => Iterable<string>;
 
-/** Names made of the prompt: `<slug>-<unix ms>-<index>-<8 hex>`. */
-export function promptNames(prompt: string, unixMs: number): NameSequence {
+/** Names made of the prompt: `<slug>-<unix ms>-<number from 1>-<8 hex>`, different each time. */
+export function promptNames(prompt: string, unixMs: number): BaseNames {
   const slug = slugOf(prompt);
-  return (index) => () => uniqueBaseName(slug, unixMs, index);
-}
-
-/**
- * Names that were asked for. One image: `hero`, then `hero-2`, `hero-3` …; several: `hero-1` to `hero-<count>`, and for
- * each that is taken the next number after those.
- *
- * @param filename - a leading part of a file name; an image extension is dropped, because the bytes decide it
- */
-export function numberedNames(filename: string, count: number): NameSequence {
-  const baseName = withoutExtension(filename);
-  let next = count + 1;
-  return (index) => {
-    let isFirst = true;
-    return async (isTaken) => {
-      if (isFirst) {
-        isFirst = false;
-        return count === 1 ? baseName : `${baseName}-${index}`;
-      }
-      const free = await firstFree(next, (number) => isTaken(`${baseName}-${number}`));
-      const number = Math.max(free, next);
-      next = number + 1;
-      return `${baseName}-${number}`;
-    };
+  return function* (position) {
+    for (;;) yield `${slug}-${Math.floor(unixMs)}-${position + 1}-${crypto.randomUUID().slice(0, 8)}`;
   };
 }
 
 /**
- * The first number from `start` on that is free, where the taken ones follow one another; where they have gaps, the
- * first of one of the gaps. Looks in steps that double, then halves the last one: 32 looks among 60,000 names.
+ * Names that were asked for. One image: `hero`, then `hero-2`, `hero-3` …; several: `hero-1` to `hero-<count>`, and
+ * after one that is taken the numbers go on from there, so that they follow the order of the images.
+ *
+ * @param filename - a leading part of a file name; an image extension is dropped, because the bytes decide it
  */
-async function firstFree(start: number, isTaken: (number: number) => Promise<boolean>): Promise<number> {
-  let taken = start - 1;
-  let step = 1;
-  while (await isTaken(taken + step)) {
-    taken += step;
-    step *= 2;
-  }
-  let free = taken + step;
-  while (free - taken > 1) {
-    const middle = Math.floor((taken + free) / 2);
-    if (await isTaken(middle)) taken = middle;
-    else free = middle;
-  }
-  return free;
-}
-
-function withoutExtension(filename: string): string {
-  return filename.replace(IMAGE_EXTENSION, "");
-}
-
-/** `<slug>-<unix ms>-<index>-<8 hex>`, without the extension; different each time. `index` counts from 1. */
-export function uniqueBaseName(slug: string, unixMs: number, index: number): string {
-  return `${slug}-${Math.floor(unixMs)}-${index}-${crypto.randomUUID().slice(0, 8)}`;
+export function numberedNames(filename: string, count: number): BaseNames {
+  const baseName = filename.replace(IMAGE_EXTENSION, "");
+  let next = 1;
+  return function* (position) {
+    for (let number = Math.max(position + 1, next); ; number += 1) {
+      next = number + 1;
+      yield count === 1 && number === 1 ? baseName : `${baseName}-${number}`;
+    }
+  };
 }

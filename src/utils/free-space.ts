@@ -1,34 +1,28 @@
 import { statfs } from "node:fs/promises";
 import { OutputDirectoryError } from "../errors.ts";
-import { truncate } from "../text.ts";
+import { truncate } from "../text/text.ts";
 
-/** What the disk of a directory has left. */
-export interface FreeSpace {
-  readonly directory: string;
-  /** Infinity where the file system does not say how large it is. */
-  readonly bytes: number;
-}
-
-/** Asks the disk of a directory, which exists, how much space it has left. */
-export async function freeSpaceOf(directory: string): Promise<FreeSpace> {
-  const { bsize, blocks, bavail } = await statfs(directory).catch(() => ({ bsize: 0, blocks: 0, bavail: 0 }));
-  return { directory, bytes: blocks === 0 ? Infinity : bsize * bavail };
-}
+/** Mounts that do not know their size report one this small, in bytes, and take files all the same. */
+const IMPLAUSIBLE_TOTAL_BYTES = 1024 * 1024;
 
 /**
- * Refuses a disk that is too full for what is going to be written.
+ * Refuses a disk that is too full for the images of a call. Quota and object-store mounts report no free space, or no
+ * size to speak of, and take files: their figures are not believed.
  *
- * @param neededBytes - of all images of a call
+ * @param directory - exists, and a file was just written there
+ * @param neededBytes - of all images of the call
  * @throws OutputDirectoryError when there is less free space
  */
-export function assertFits({ directory, bytes }: FreeSpace, neededBytes: number): void {
-  if (bytes >= neededBytes) return;
+export async function assertFits(directory: string, neededBytes: number): Promise<void> {
+  const { bsize, blocks, bavail } = await statfs(directory).catch(() => ({ bsize: 0, blocks: 0, bavail: 0 }));
+  const freeBytes = bsize * bavail;
+  if (freeBytes === 0 || freeBytes >= neededBytes || bsize * blocks <= IMPLAUSIBLE_TOTAL_BYTES) return;
   throw new OutputDirectoryError(
-    `The disk of the output directory ${truncate(directory)} is full: ${kilobytes(bytes)} are free, and the images need about ${kilobytes(neededBytes)}.`,
-    { recovery: "No request was made. Free some space, or choose another output_dir inside the base directory." },
+    `Not enough disk space in ${truncate(directory)}: ${sizeOf(freeBytes)} free, about ${sizeOf(neededBytes)} needed.`,
+    "Free some space, or choose another output_dir inside the base directory.",
   );
 }
 
-function kilobytes(bytes: number): string {
-  return `${Math.round(bytes / 1000)} kB`;
+function sizeOf(bytes: number): string {
+  return bytes < 1_000_000 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }

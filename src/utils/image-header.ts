@@ -8,6 +8,10 @@ export interface ImageHeader {
   readonly height: number;
 }
 
+const RIFF_HEADER_BYTES = 8;
+const JPEG_END = Buffer.from("ffd9", "hex");
+const PNG_END = Buffer.from("49454e44ae426082", "hex");
+
 /**
  * Reads format and size from the first bytes of a file.
  *
@@ -97,4 +101,19 @@ function startsWith(view: DataView, offset: number, bytes: readonly number[]): b
 
 function hasText(view: DataView, offset: number, text: string): boolean {
   return startsWith(view, offset, [...Buffer.from(text, "latin1")]);
+}
+
+/**
+ * Whether an image stops before its format's end: a JPEG without an end marker in its last 4 kB, a PNG without IEND
+ * there, a WebP shorter than it says. Bytes after the end marker do no harm. Sources: ITU-T T.81, annex B; PNG
+ * specification, section 11.2.5; RFC 9649, section 2.3.
+ *
+ * @param file - its beginning, from the header on; its last 4 kB; and its size in bytes
+ */
+export function endsEarly(
+  { mimeType }: ImageHeader,
+  { head, tail, bytes }: { head: Uint8Array; tail: Buffer; bytes: number },
+): boolean {
+  if (mimeType === "image/webp") return bytes < RIFF_HEADER_BYTES + Buffer.from(head.subarray(4, 8)).readUInt32LE();
+  return !tail.includes(mimeType === "image/jpeg" ? JPEG_END : PNG_END);
 }

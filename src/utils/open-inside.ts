@@ -1,86 +1,65 @@
 import { constants, type FileHandle, lstat, open, readlink, realpath } from "node:fs/promises";
-import nodePath from "node:path";
 import process from "node:process";
-import { isInside } from "./paths.ts";
+import { isInside } from "../text/paths.ts";
+import { PLATFORM, type Platform } from "./real-path.ts";
 
-/** Windows has neither flag: there they count as 0, and what is open is proved all the same. */
+/** Windows has neither of the last two: there they count as 0. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-const ROUNDS_OF_PROOF = 3;
-
-/** The path of an open file as the system knows it; undefined where it does not say. */
-export type PathOfOpenFile = (file: FileHandle) => Promise<string | undefined>;
 
 /**
  * Opens a file for reading, if it lies inside one of the directories after resolving symlinks. Nothing outside is
- * opened on purpose, no other end of a pipe is waited for, and what was opened is proved to be inside afterwards:
- * between resolving and opening, the file or a directory above it may be swapped for a link that leads out.
+ * opened on purpose, and no other end of a pipe is waited for. Between resolving and opening, the file or a directory
+ * above it may be swapped for a link that leads out, so the open file is judged once more.
  *
  * @param path - absolute
  * @param directories - absolute; one that is not there allows nothing
- * @param pathOfOpenFile - asks the system; without its word, the path has to lead to the very file that is open, and to
- *   lie inside, several times in a row
- * @returns undefined when it is outside; the caller closes what it gets
- * @throws what the filesystem says, also when the file was replaced meanwhile
+ * @returns undefined when it is outside; the caller closes the file
+ * @throws the file system's error
  */
-export async function openInside(
-  path: string,
-  directories: readonly string[],
-  pathOfOpenFile: PathOfOpenFile = pathFromKernel,
-): Promise<FileHandle | undefined> {
+export async function openInside(path: string, directories: readonly string[]): Promise<FileHandle | undefined> {
   const real = await realpath(path);
   if (!(await isInsideAny(real, directories))) return undefined;
   const file = await open(real, OPEN_FLAGS);
   let isProved = false;
   try {
-    isProved = await isProvedInside(file, real, directories, await pathOfOpenFile(file));
+    isProved = await isStillInside(file, real, directories);
     return isProved ? file : undefined;
   } finally {
     if (!isProved) await file.close();
   }
 }
 
-/** A filesystem that ignores case may know the file by another spelling than the one it was opened by. */
-async function isProvedInside(
-  file: FileHandle,
+/** Whether a real path lies in one of the directories, by their own real paths; the first that holds it decides. */
+export async function isInsideAny(
   real: string,
   directories: readonly string[],
-  opened: string | undefined,
+  { path, realpath }: Platform = PLATFORM,
 ): Promise<boolean> {
-  if (opened !== undefined && (await isInsideAny(opened, directories))) return true;
-  const mayBeReal = opened === undefined || opened.toLowerCase() === real.toLowerCase();
-  return mayBeReal && leadsTo(file, real, directories);
-}
-
-/** Linux keeps the path of everything that is open. Source: proc_pid_fd(5). */
-async function pathFromKernel({ fd }: FileHandle): Promise<string | undefined> {
-  if (process.platform !== "linux") return undefined;
-  return readlink(`/proc/self/fd/${fd}`).catch(() => undefined);
-}
-
-/** Whether `real`, seen several times, is inside and is the open file itself. */
-async function leadsTo(file: FileHandle, real: string, directories: readonly string[]): Promise<boolean> {
-  const opened = await identityOf(file.stat({ bigint: true }));
-  for (let round = 0; round < ROUNDS_OF_PROOF; round++) {
-    if (!(await isInsideAny(await realpath(real), directories))) return false;
-    if ((await identityOf(lstat(real, { bigint: true }))) !== opened) {
-      throw new Error("it was replaced while it was being opened");
-    }
+  if (!path.isAbsolute(real)) return false;
+  for (const directory of directories) {
+    if (isInside(await realpath(directory).catch(() => directory), real, path)) return true;
   }
-  return true;
-}
-
-/** Whether a real path lies in one of the directories, by their own real paths. */
-export async function isInsideAny(real: string, directories: readonly string[]): Promise<boolean> {
-  if (!nodePath.isAbsolute(real)) return false;
-  const allowed = await Promise.all(directories.map((directory) => realpath(directory).catch(() => directory)));
-  return allowed.some((directory) => isInside(directory, real));
+  return false;
 }
 
 /**
- * Device and file number. Only the low half of the device: Windows' serial number of a volume has 64 bits when asked by
- * path and 32 when asked by handle.
+ * Linux says where an open file lies; elsewhere, and where a file system that ignores case says it in other letters,
+ * the path has to lead to the same file once more. Source: proc_pid_fd(5).
  */
-async function identityOf(status: Promise<{ readonly dev: bigint; readonly ino: bigint }>): Promise<string> {
-  const { dev, ino } = await status;
-  return `${BigInt.asUintN(32, dev)}:${ino}`;
+async function isStillInside(file: FileHandle, real: string, directories: readonly string[]): Promise<boolean> {
+  const opened =
+    process.platform === "linux" ? await readlink(`/proc/self/fd/${file.fd}`).catch(() => undefined) : undefined;
+  if (opened !== undefined && (await isInsideAny(opened, directories))) return true;
+  if (opened !== undefined && opened.toLowerCase() !== real.toLowerCase()) return false;
+  const again = await realpath(real);
+  const [openFile, found] = await Promise.all([file.stat({ bigint: true }), lstat(again, { bigint: true })]);
+  return isSameFile(openFile, found) && isInsideAny(again, directories);
+}
+
+/**
+ * By device and file number. Only the low half of the device: Windows' serial number of a volume has 64 bits when asked
+ * by path and 32 when asked by handle.
+ */
+function isSameFile(one: { dev: bigint; ino: bigint }, other: { dev: bigint; ino: bigint }): boolean {
+  return BigInt.asUintN(32, one.dev) === BigInt.asUintN(32, other.dev) && one.ino === other.ino;
 }

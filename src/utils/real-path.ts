@@ -1,6 +1,6 @@
 import { lstat, mkdir, realpath } from "node:fs/promises";
 import nodePath, { type PlatformPath } from "node:path";
-import { systemCode } from "../text.ts";
+import { systemCode } from "../text/text.ts";
 
 /**
  * The path rules and the file system that decide where a path leads. Handed in, those of Windows can be tried anywhere.
@@ -16,25 +16,21 @@ export interface Platform {
 /** The platform that the process runs on. */
 export const PLATFORM: Platform = { path: nodePath, realpath, lstat, mkdir };
 
-/** A path without links. */
-export interface RealPath {
-  readonly path: string;
-  readonly exists: boolean;
-}
-
 /**
- * Resolves the links of the part of a path that exists, and appends the rest as it is written.
+ * Resolves the links of the part of a path that exists, and appends the rest as it is written. A directory that another
+ * call makes meanwhile is asked for once more.
  *
- * @throws what the system says of a link that leads nowhere, a drive that is not there, or a path that it refuses
+ * @throws the system's error for a link that leads nowhere, a drive that is not there, or a path that it refuses
  */
-export async function realPathOf(target: string, platform: Platform = PLATFORM): Promise<RealPath> {
+export async function realPathOf(target: string, platform: Platform = PLATFORM): Promise<string> {
   const { path } = platform;
   try {
-    return { path: await platform.realpath(target), exists: true };
+    return await platform.realpath(target);
   } catch (error) {
     const parent = path.dirname(target);
-    if (systemCode(error) !== "ENOENT" || parent === target || (await exists(target, platform))) throw error;
-    return { path: path.join((await realPathOf(parent, platform)).path, path.basename(target)), exists: false };
+    if (systemCode(error) !== "ENOENT" || parent === target) throw error;
+    if (await exists(target, platform)) return platform.realpath(target);
+    return path.join(await realPathOf(parent, platform), path.basename(target));
   }
 }
 

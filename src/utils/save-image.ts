@@ -2,20 +2,12 @@ import { type FileHandle, open } from "node:fs/promises";
 import nodePath from "node:path";
 import { ImageError } from "../errors.ts";
 import type { SavedImage } from "../schemas.ts";
-import { messageOf, systemCode } from "../text.ts";
-import { claimName, isNameTaken } from "./claim-name.ts";
-import type { IsTaken } from "./file-names.ts";
-import { ImageEnd } from "./image-end.ts";
-import { type ImageHeader, readImageHeader } from "./image-header.ts";
+import { messageOf, systemCode } from "../text/text.ts";
+import { claimName } from "./claim-name.ts";
+import { endsEarly, type ImageHeader, readImageHeader } from "./image-header.ts";
 import { removeFile, temporaryPath } from "./temporary-file.ts";
 
-/** Where one image goes. */
-export interface Destination {
-  /** Absolute; exists. */
-  readonly directory: string;
-  /** A file name without its extension; called again when that one turns out to be taken. */
-  readonly nextBaseName: (isTaken: IsTaken) => string | Promise<string>;
-}
+const TAIL_BYTES = 4096;
 
 /** An image in a temporary file, which is gone once this is disposed of. */
 export interface WrittenImage extends AsyncDisposable {
@@ -51,25 +43,27 @@ export async function writeImage(
 }
 
 /**
- * Gives a written image its name. A file that exists is never replaced.
+ * Gives a written image the first name that is free. A file that exists is never replaced.
  *
+ * @param directory - where it was written
+ * @param baseNames - names without extension, as many as may be needed
  * @throws ImageError when that cannot be done; the signal's reason on abort
  */
 export async function publishImage(
   { temporary, header, bytes }: WrittenImage,
-  destination: Destination,
-  signal: AbortSignal,
+  { directory, baseNames, signal }: { directory: string; baseNames: Iterable<string>; signal: AbortSignal },
 ): Promise<SavedImage> {
-  signal.throwIfAborted();
-  const path = await publish(temporary, destination, header, signal);
-  return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
+  for (const baseName of baseNames) {
+    signal.throwIfAborted();
+    const path = nodePath.join(directory, `${baseName}.${header.extension}`);
+    if (await onDisk(directory, () => claimName(temporary, path))) {
+      return { path, width: header.width, height: header.height, bytes, mime_type: header.mimeType };
+    }
+  }
+  throw new ImageError("There is no name left for the image.");
 }
 
-/**
- * Runs an operation on the disk, whose failures are told from those of the source.
- *
- * @throws ImageError in place of whatever the operation throws
- */
+/** Runs an operation on the disk, and turns its failure into one of the image, apart from those of the source. */
 async function onDisk<T>(directory: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
@@ -86,50 +80,29 @@ async function write(
   signal: AbortSignal,
 ): Promise<{ bytes: number; header: ImageHeader | undefined; isTruncated: boolean }> {
   const file = await onDisk(directory, () => open(path, "wx+"));
-  const end = new ImageEnd();
   let bytes = 0;
-  let header: ImageHeader | undefined;
+  let head: Uint8Array = new Uint8Array();
+  let tail = Buffer.alloc(0);
   try {
     for await (const chunk of source) {
       signal.throwIfAborted();
-      if (bytes === 0) header = readImageHeader(chunk);
+      if (bytes === 0) head = chunk;
       await onDisk(directory, () => file.writeFile(chunk));
       bytes += chunk.byteLength;
-      end.add(chunk);
+      tail = Buffer.concat([tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
     }
-    header ??= await onDisk(directory, () => headerOf(file, bytes));
-    return { bytes, header, isTruncated: end.isMissing };
+    if (readImageHeader(head) === undefined) head = await onDisk(directory, () => wholeOf(file, bytes));
+    const header = readImageHeader(head);
+    return { bytes, header, isTruncated: header !== undefined && endsEarly(header, { head, tail, bytes }) };
   } finally {
     await onDisk(directory, () => file.close());
   }
 }
 
-/**
- * Nearly every header lies in the first piece; only small pieces, or a JPEG with much metadata, need this look at what
- * was written.
- */
-async function headerOf(file: FileHandle, bytes: number): Promise<ImageHeader | undefined> {
+/** Nearly every header lies in the first piece; only small pieces, or a JPEG with much metadata, need this. */
+async function wholeOf(file: FileHandle, bytes: number): Promise<Uint8Array> {
   const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(bytes), 0, bytes, 0);
-  return readImageHeader(buffer.subarray(0, bytesRead));
-}
-
-/** Gives the finished file the first name that is free. */
-async function publish(
-  temporary: string,
-  { directory, nextBaseName }: Destination,
-  { extension }: ImageHeader,
-  signal: AbortSignal,
-): Promise<string> {
-  const pathOf = (baseName: string): string => nodePath.join(directory, `${baseName}.${extension}`);
-  const isTaken = (baseName: string): Promise<boolean> => {
-    signal.throwIfAborted();
-    return isNameTaken(pathOf(baseName));
-  };
-  for (;;) {
-    signal.throwIfAborted();
-    const path = pathOf(await nextBaseName(isTaken));
-    if (await onDisk(directory, () => claimName(temporary, path))) return path;
-  }
+  return buffer.subarray(0, bytesRead);
 }
 
 function describe(code: string): string {

@@ -4,14 +4,14 @@ import { expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { removeFile, temporaryPath } from "./temporary-file.ts";
 
-test("a temporary path has a name of its own that is as long as asked for", () => {
+test("a temporary path has a new name that is as long as asked for", () => {
   const names = [0, 41, 42, 143].map((bytes) => basename(temporaryPath("pictures", bytes)));
 
   expect(names.map((name) => name.length)).toEqual([41, 41, 42, 143]);
   expect(new Set(names.map((name) => name.slice(0, 41))).size).toBe(4);
 });
 
-test("removing a file takes it away, and nothing beside it", async () => {
+test("removing a file leaves the others", async () => {
   await using directory = await temporaryDirectory();
   await writeFile(join(directory.path, "mine.tmp"), "mine");
   await writeFile(join(directory.path, "yours.tmp"), "yours");
@@ -21,13 +21,13 @@ test("removing a file takes it away, and nothing beside it", async () => {
   expect(await readdir(directory.path)).toEqual(["yours.tmp"]);
 });
 
-test("removing a file that is not there is no trouble", async () => {
+test("removing a missing file succeeds", async () => {
   await using directory = await temporaryDirectory();
 
   await expect(removeFile(join(directory.path, "gone.tmp"))).resolves.toBeUndefined();
 });
 
-test("removing a file never takes a directory with all its files, and says so", async () => {
+test("removing a directory is refused", async () => {
   await using directory = await temporaryDirectory();
   await mkdir(join(directory.path, "cats"));
   await writeFile(join(directory.path, "cats", "one.jpeg"), "one");

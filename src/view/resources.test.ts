@@ -6,23 +6,25 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { readLocalImage } from "../utils/reference-file.ts";
-import { offerView } from "./resources.ts";
+import { readLocalImage } from "../utils/local-image.ts";
+import { offerView, SHOWN_IMAGE_MAX_BYTES } from "./resources.ts";
 
 const SHOWS_VIEWS = { extensions: { "io.modelcontextprotocol/ui": {} } };
 
 async function connected(base: string, capabilities: object): Promise<Client> {
   const mcp = new McpServer({ name: "test", version: "1.0.0" });
   mcp.registerTool("nothing", {}, () => ({ content: [] }));
-  const places = { base, directories: [], homeDirectory: undefined };
-  offerView(mcp, "Instructions.", (path) => readLocalImage(path, "image", places, 7_000_000));
+  const places = { base, referenceDirectories: [], homeDirectory: undefined };
+  offerView(mcp, "Instructions.", (path) =>
+    readLocalImage({ path, name: "image", limitBytes: SHOWN_IMAGE_MAX_BYTES }, places),
+  );
   const client = new Client({ name: "test", version: "1.0.0" }, { capabilities });
   const [clientSide, serverSide] = InMemoryTransport.createLinkedPair();
   await Promise.all([mcp.connect(serverSide), client.connect(clientSide)]);
   return client;
 }
 
-test("a client that shows views lists the view and reads an image inside the base", async () => {
+test("a client that shows views lists the view and reads an image", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "a b.jpeg");
   const image = bigJpeg(5000);

@@ -13,10 +13,16 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { name, version } from "../../package.json";
 import { UserFacingError } from "../errors.ts";
-import type { LocalImage } from "../utils/reference-file.ts";
+import type { LocalImage } from "../utils/local-image.ts";
 
 /** The view that shows the images of a result. */
 export const VIEW_URI = "ui://minimax-image/images";
+
+/**
+ * Images of this many bytes or more are not handed to a view: in base64 and JSON a longer line is more than the 10 MiB
+ * that the MCP SDK's client takes, which then drops the connection.
+ */
+export const SHOWN_IMAGE_MAX_BYTES = 7_000_000;
 
 const EXTENSION = "io.modelcontextprotocol/ui";
 const VIEW_MIME_TYPE = "text/html;profile=mcp-app";

@@ -1,7 +1,7 @@
-import type { GenerationRequest } from "../../src/schemas.ts";
+import type { GenerationRequest } from "../../src/minimax/request.ts";
 
 /** What MiniMax is sent for the prompt "a cat" alone: every default spelled out, and nothing else. */
-export const DEFAULT_REQUEST: GenerationRequest = {
+export const DEFAULT_REQUEST: Partial<GenerationRequest> = {
   model: "image-01",
   prompt: "a cat",
   aspect_ratio: "1:1",

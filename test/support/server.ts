@@ -11,6 +11,7 @@ import { MiniMaxClient } from "../../src/client.ts";
 import { createServer } from "../../src/server.ts";
 import { RateLimiter } from "../../src/timing/rate-limiter.ts";
 import { DEFAULT_POLICY, type Timing } from "../../src/timing/retry.ts";
+import { Workspace } from "../../src/utils/workspace.ts";
 import { STAND_IN_KEY } from "../../stand-in/server.ts";
 import { QUICK_SERVER } from "./build-quick-server.ts";
 import { fastClock } from "./fast-clock.ts";
@@ -150,9 +151,12 @@ export async function startServer({
   const { mcp, close } = createServer({
     client: new MiniMaxClient(STAND_IN_KEY, api.url, timing, new RateLimiter(clock, 0, 60_000)),
     timing,
-    outputRoot: { base: directory.path, defaultDirectory: directory.path },
-    homeDirectory: directory.path,
-    referenceDirectories: [],
+    workspace: new Workspace({
+      base: directory.path,
+      defaultDirectory: directory.path,
+      homeDirectory: directory.path,
+      referenceDirectories: [],
+    }),
     callBudgetMs,
     log,
   });

@@ -1,0 +1,112 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { anyText } from "../../test/support/any-text.ts";
+import { codePoints, formatSeconds, hasAtMost, messageOf, plural, quoted, systemCode, truncate } from "./text.ts";
+
+test.each([
+  [0, "0 s"],
+  [1, "1 s"],
+  [999.5, "1 s"],
+  [1000, "1 s"],
+  [1500, "2 s"],
+  [60_000, "60 s"],
+  [-90_000, "0 s"],
+])("formatSeconds: %d ms are %s", (ms, text) => {
+  expect(formatSeconds(ms)).toBe(text);
+});
+
+test.each([
+  [0, "0 images"],
+  [1, "1 image"],
+  [2, "2 images"],
+])("plural: %i", (count, text) => {
+  expect(plural(count, "image")).toBe(text);
+});
+
+test("quoted: nothing is shown of an empty sentence", () => {
+  expect(quoted("slow down")).toBe(' ("slow down")');
+  expect(quoted("")).toBe("");
+});
+
+test("codePoints: an emoji is one character, and nothing is lost", () => {
+  expect(codePoints("a😀漢")).toEqual(["a", "😀", "漢"]);
+  fc.assert(
+    fc.property(anyText(), (text) => {
+      expect(codePoints(text).join("")).toBe(text);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test.each([
+  ["xx", 2, true],
+  ["xxx", 2, false],
+  ["😀😀", 2, true],
+  ["😀😀x", 2, false],
+  ["x".repeat(1_000_000), 2, false],
+])("hasAtMost counts code points (case %#)", (text, maximum, fits) => {
+  expect(hasAtMost(text, maximum)).toBe(fits);
+});
+
+test.each([
+  ["a short line", "invalid params, n must be 1 to 9", "invalid params, n must be 1 to 9"],
+  ["lines and runs of white space", "  one\r\n\ttwo   three\n", "one two three"],
+  ["terminal escapes", "a\u001b[31mb", "a [31mb"],
+  ["NUL", "a\0b", "a b"],
+  ["line separators", "a\u2028b\u2029c", "a b c"],
+  ["bidirectional controls", "a\u202eb", "a b"],
+  ["invisible characters", "a\u200b\ufeffb", "a b"],
+  ["lone surrogates", "a\ud800b", "a b"],
+  ["more than 300 characters", "x".repeat(10_000), `${"x".repeat(300)}…`],
+])("truncate: %s", (_case, text, expected) => {
+  expect(truncate(text)).toBe(expected);
+});
+
+test.each([
+  ["abcde", 5, "abcde"],
+  ["abcdef", 5, "abcde…"],
+  ["😀😀😀", 2, "😀😀…"],
+  ["   😀", 1, "😀"],
+  [`${" ".repeat(15)}😀`, 1, "…"],
+])("truncate: %j to %i code points", (text, limit, expected) => {
+  expect(truncate(text, limit)).toBe(expected);
+});
+
+test("truncate: the result is one bounded line of whole characters", () => {
+  const text = fc.string({ unit: fc.constantFrom(" ", "\n", "\0", "\u200b", "a", "é", "漢", "😀"), maxLength: 60 });
+  fc.assert(
+    fc.property(text, fc.integer({ min: 1, max: 12 }), (outside, limit) => {
+      const line = truncate(outside, limit);
+
+      expect(codePoints(line.replace(/…$/, "")).length).toBeLessThanOrEqual(limit);
+      expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}]|^\s|\s$|\s\s/u);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test.each<[string, unknown, string]>([
+  ["an error", new TypeError("fetch\nfailed"), "fetch failed"],
+  ["a text", "boom", "boom"],
+  ["a number", 42, "42"],
+  ["null", null, "null"],
+  ["undefined", undefined, "undefined"],
+  ["a symbol", Symbol("boom"), "Symbol(boom)"],
+  ["an object without a prototype", Object.create(null), "something that is not an error was thrown"],
+  ["an object whose toString is no function", { toString: 1 }, "something that is not an error was thrown"],
+  ["a function", () => 1, "something that is not an error was thrown"],
+  ["a long message", new Error("😀".repeat(5000)), `${"😀".repeat(300)}…`],
+])("messageOf: %s", (_case, thrown, expected) => {
+  expect(messageOf(thrown)).toBe(expected);
+});
+
+test.each<[string, unknown, string | undefined]>([
+  ["a system error", Object.assign(new Error("no space"), { code: "ENOSPC" }), "ENOSPC"],
+  ["an error without a code", new Error("no"), undefined],
+  ["a code that is not text", Object.assign(new Error("no"), { code: 23 }), undefined],
+  ["an object that is not an error", { code: "ENOSPC" }, undefined],
+  ["undefined", undefined, undefined],
+  ["null", null, undefined],
+])("systemCode: %s", (_case, error, code) => {
+  expect(systemCode(error)).toBe(code);
+});
