@@ -1,4 +1,12 @@
+import process from "node:process";
 import { defineConfig } from "vitest/config";
+import { parseCLI } from "vitest/node";
+
+/** Whether all tests run: the coverage of some says nothing. */
+function isFullRun(): boolean {
+  const { filter, options } = parseCLI(["vitest", ...process.argv.slice(2)], { allowUnknownOptions: true });
+  return filter.length === 0 && options.testNamePattern === undefined;
+}
 
 export default defineConfig({
   test: {
@@ -10,7 +18,7 @@ export default defineConfig({
     maxWorkers: 3,
     isolate: false,
     coverage: {
-      enabled: true,
+      enabled: isFullRun(),
       provider: "v8",
       reporter: ["text-summary"],
       include: ["src/**/*.ts"],
