@@ -1,79 +1,53 @@
 import { lstat, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { spawnQuickServer, textOf } from "./support/server.ts";
+import { startStandIn } from "../stand-in/server.ts";
+import { smallImage } from "./support/big-jpeg.ts";
+import { outputOf, spawnServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
-const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_RPM: "0" } }));
+const ON_WINDOWS = process.platform === "win32";
 
-const character = (image_file: unknown): unknown => [{ type: "character", image_file }];
+const shared = shareServer();
 
-const refusals: readonly (readonly [string, Readonly<Record<string, unknown>>, readonly string[]])[] = [
-  ["no prompt", {}, ["prompt", "text of 1 to 1500 characters", "got nothing"]],
-  ["blank prompt", { prompt: " \n\t" }, ["prompt", "not blank"]],
-  ["prompt of 1501 characters", { prompt: "🐱".repeat(1501) }, ["prompt", "at most 1500"]],
-  ["unknown aspect ratio", { prompt: "x", aspect_ratio: "5:4" }, ["aspect_ratio", "16:9"]],
-  ["n of 0", { prompt: "x", n: 0 }, ["n", "from 1 to 9"]],
-  ["n of 10", { prompt: "x", n: 10 }, ["n", "from 1 to 9"]],
-  ["n of 1.5", { prompt: "x", n: 1.5 }, ["n", "from 1 to 9"]],
-  ["n as text", { prompt: "x", n: "2" }, ["n", "from 1 to 9"]],
-  ["negative seed", { prompt: "x", seed: -1 }, ["seed", "from 0 to 4294967295"]],
-  ["seed over 32 bits", { prompt: "x", seed: 4294967296 }, ["seed", "from 0 to 4294967295"]],
-  ["unknown response format", { prompt: "x", response_format: "hex" }, ["response_format", "base64", "url"]],
-  ["optimizer as text", { prompt: "x", prompt_optimizer: "yes" }, ["prompt_optimizer", "true or false"]],
-  ["empty output_dir", { prompt: "x", output_dir: "" }, ["output_dir"]],
-  ["no references in the list", { prompt: "x", subject_reference: [] }, ["subject_reference"]],
-  [
-    "six references",
-    { prompt: "x", subject_reference: Array(6).fill({ type: "character", image_file: "https://a.test/b" }) },
-    ["subject_reference", "5"],
-  ],
-  [
-    "reference of another type",
-    { prompt: "x", subject_reference: [{ type: "style", image_file: "https://a.test/b" }] },
-    ["subject_reference[0].type", "character"],
-  ],
-  [
-    "reference by http",
-    { prompt: "x", subject_reference: character("http://a.test/b.png") },
-    ["subject_reference[0].image_file", "https://"],
-  ],
-  [
-    "reference by file URL",
-    { prompt: "x", subject_reference: character("file:///etc/passwd") },
-    ["subject_reference[0].image_file", "https://"],
-  ],
-  [
-    "reference as GIF",
-    { prompt: "x", subject_reference: character("data:image/gif;base64,AAAA") },
-    ["subject_reference[0].image_file", "data:image/png"],
-  ],
-  [
-    "reference in broken base64",
-    { prompt: "x", subject_reference: character("data:image/png;base64,A%A=") },
-    ["subject_reference[0].image_file", "base64"],
-  ],
-  [
-    "reference of 10 MB",
-    { prompt: "x", subject_reference: character(`data:image/png;base64,${"A".repeat(13_333_336)}`) },
-    ["subject_reference[0].image_file", "10 MB"],
-  ],
-];
+const reference = (image_file: unknown): unknown => [{ type: "character", image_file }];
 
-test.each(refusals)(
-  "a parameter that is not allowed is refused by name, and no request is made: %s",
-  async (_, args, words) => {
-    const { api, server } = shared.begin();
+test.each<readonly [string, Readonly<Record<string, unknown>>, string]>([
+  ["no prompt", { prompt: undefined }, "- prompt: expected text of 1 to 1500 characters; got nothing"],
+  ["null for a prompt", { prompt: null }, "- prompt: expected text of 1 to 1500 characters"],
+  ["a blank prompt", { prompt: " \n\t" }, "- prompt: expected text that is not blank"],
+  ["a prompt of 1501 characters", { prompt: "🐱".repeat(1501) }, "- prompt: expected at most 1500 characters"],
+  ["an unknown ratio", { aspect_ratio: "5:4" }, "16:9"],
+  ["a number as text", { n: "3" }, '- n: expected an integer from 1 to 9; got "3" (text)'],
+  ["a seed over 32 bits", { seed: 4294967296 }, "from 0 to 4294967295"],
+  ["an unknown format", { response_format: "hex" }, "base64"],
+  ["a flag as text", { return_images: "true" }, '- return_images: expected true or false; got "true" (text)'],
+  ["an object as text", { style: "comic" }, '- style: expected an object with style_type; got "comic" (text)'],
+  ["an odd side", { width: 1000.5, height: 1000 }, "got 1000.5 (number)"],
+  ["a path as a list", { output_dir: ["a"] }, "- output_dir: expected a path of 1 to 4096 characters; got a list of 1"],
+  ["a path as filename", { filename: "public/img/hero.jpg" }, 'Use output_dir "public/img" and filename "hero".'],
+  ["a list as text", { subject_reference: "[]" }, "- subject_reference: expected a list of 1 to 5 references; got"],
+  ["a reference by http", { subject_reference: reference("http://a.test/b.png") }, "is not an https:// URL"],
+  ["a GIF", { subject_reference: reference("data:image/gif;base64,R0lG") }, "convert it to JPEG or PNG"],
+  ["broken base64", { subject_reference: reference("data:image/png;base64,A%A=") }, "base64"],
+  [
+    "a reference of 10 MB",
+    { subject_reference: reference(`data:image/png;base64,${"A".repeat(13_333_336)}`) },
+    "subject_reference[0].image_file: the data URL holds 10 MB or more",
+  ],
+])("%s is refused by name, and no request is made", async (_, args, words) => {
+  const { api, server } = shared.begin();
 
-    const result = await server.generate(args);
+  const result = await server.generate({ prompt: "x", ...args });
 
-    expect(result.isError).toBe(true);
-    for (const word of words) expect(textOf(result)).toContain(word);
-    expect(api.requests).toHaveLength(0);
-    expect(await readdir(server.outputDir)).toEqual([]);
-  },
-);
+  expect(result.isError).toBe(true);
+  expect(textOf(result)).toContain(words);
+  expect(textOf(result).match(/^- /gm)?.length ?? 1).toBe(1);
+  expect(textOf(result)).toMatch(/^Recovery: No request was made\. /m);
+  expect(api.requests).toHaveLength(0);
+  expect(await readdir(server.outputDir)).toEqual([]);
+});
 
 test.each([
   ["the parent", () => ".."],
@@ -82,39 +56,48 @@ test.each([
   ["a sibling with the same prefix", (base: string) => `${base}-evil`],
   ["a NUL byte", () => "a\0b"],
   ["the home directory", () => "~/pictures"],
-])(
-  "an output_dir that leads out of the base is refused, nothing is created, and no request is made: %s",
-  async (_, outputDir) => {
-    const { api, server } = shared.begin();
-    const output_dir = outputDir(server.outputDir);
+])("an output_dir out of the base is refused: %s", async (_, outputDir) => {
+  const { api, server } = shared.begin();
 
-    const result = await server.generate({ prompt: "x", output_dir });
+  const result = await server.generate({ prompt: "x", output_dir: outputDir(server.outputDir) });
 
-    expect(result.isError).toBe(true);
-    expect(textOf(result)).toContain("output_dir");
-    expect(textOf(result)).toContain(server.outputDir);
-    expect(api.requests).toHaveLength(0);
-    expect(await readdir(server.outputDir)).toEqual([]);
-    await expect(lstat(`${server.outputDir}-evil`)).rejects.toThrow("ENOENT");
-  },
-);
+  expect(result.isError).toBe(true);
+  expect(textOf(result)).toContain("output_dir");
+  expect(textOf(result)).toContain(server.outputDir);
+  expect(api.requests).toHaveLength(0);
+  expect(await readdir(server.outputDir)).toEqual([]);
+  await expect(lstat(`${server.outputDir}-evil`)).rejects.toThrow("ENOENT");
+});
 
-test.skipIf(process.platform === "win32")(
-  "an output_dir that leads out of the base is refused, nothing is created, and no request is made: a link that leads out",
-  async () => {
-    const { api, server } = shared.begin();
-    await using elsewhere = await temporaryDirectory();
-    await symlink(elsewhere.path, join(server.outputDir, "link"));
+test.skipIf(ON_WINDOWS)("an output_dir out of the base is refused: a link", async () => {
+  const { api, server } = shared.begin();
+  await using elsewhere = await temporaryDirectory();
+  await symlink(elsewhere.path, join(server.outputDir, "link"));
 
-    const result = await server.generate({ prompt: "x", output_dir: join("link", "sub") });
+  const result = await server.generate({ prompt: "x", output_dir: join("link", "sub") });
 
-    expect(textOf(result)).toContain("is outside the base directory");
-    expect(api.requests).toHaveLength(0);
-    expect(await readdir(elsewhere.path)).toEqual([]);
-  },
-);
+  expect(textOf(result)).toContain("is outside the base directory");
+  expect(api.requests).toHaveLength(0);
+  expect(await readdir(elsewhere.path)).toEqual([]);
+});
 
-test("a file in the way is refused before the request", async () => {
+test.each([
+  "${workspaceFolder}/images",
+  "images/%USERNAME%",
+  "<project>/images",
+  "file:///tmp/images",
+  '"images"',
+  ON_WINDOWS ? "/home/me/images" : "C:\\Users\\me\\Pictures",
+])("an output_dir that can only be a mistake is not made: %s", async (output_dir) => {
+  const { api, server } = shared.begin();
+
+  expect(textOf(await server.generate({ prompt: "x", output_dir }))).toMatch(/^- output_dir: the path /m);
+
+  expect(api.requests).toHaveLength(0);
+  expect(await readdir(server.outputDir)).toEqual([]);
+});
+
+test("an output_dir behind a file is refused before the request", async () => {
   const { api, server } = shared.begin();
   await mkdir(join(server.outputDir, "a"));
   await writeFile(join(server.outputDir, "a", "b"), "");
@@ -125,11 +108,21 @@ test("a file in the way is refused before the request", async () => {
   expect(api.requests).toHaveLength(0);
 });
 
-test("1500 code points are allowed, however many bytes they take", async () => {
-  const { api, server } = shared.begin();
+test("huge text is refused by a server with a small heap, which goes on", async () => {
+  const huge = "x".repeat(60_000_000);
+  await using api = await startStandIn({ createImage: smallImage });
+  await using server = await spawnServer({ api, env: { NODE_OPTIONS: "--max-old-space-size=300" } });
 
-  const result = await server.generate({ prompt: "🐱".repeat(1500) });
-
-  expect(result.isError).toBeUndefined();
-  expect(api.requests).toHaveLength(1);
+  for (const [name, args] of [
+    ["prompt", { prompt: huge }],
+    ["filename", { filename: huge }],
+    ["image_file", { subject_reference: reference(huge) }],
+  ] as const) {
+    const text = textOf(await server.generate({ prompt: "x", ...args }));
+    expect(text).toContain(name);
+    expect(text).toContain("got text of more than 50000 characters");
+    expect(text.length).toBeLessThan(1000);
+  }
+  const named = outputOf(await server.generate({ prompt: "x", [huge]: 1 }));
+  expect(named.warnings).toEqual([expect.stringMatching(/: x{40}…\.$/)]);
 });

@@ -16,7 +16,7 @@ async function readJson(path: string): Promise<unknown> {
   return JSON.parse(await readFile(path, "utf8"));
 }
 
-test("the entry in the MCP Registry is what the registry's schema asks for", async () => {
+test("the registry entry is what the registry's schema asks for", async () => {
   const schema = z.record(z.string(), z.unknown()).parse(await readJson("test/package/server.schema.json"));
   const ajv = new Ajv({ strict: false });
   addFormats(ajv);
@@ -28,7 +28,7 @@ test("the entry in the MCP Registry is what the registry's schema asks for", asy
   );
 });
 
-test("the entry in the MCP Registry names the package as the package names it, in the same version", async () => {
+test("the registry entry names the package and its version", async () => {
   expect(await readJson("server.json")).toMatchObject({
     name: manifest.mcpName,
     version: manifest.version,
@@ -36,7 +36,7 @@ test("the entry in the MCP Registry names the package as the package names it, i
   });
 });
 
-test("the entry in the MCP Registry keeps the key a secret", async () => {
+test("the registry entry keeps the key a secret", async () => {
   expect(JSON.stringify(await readJson("server.json"))).toMatch(
     /"name":"MINIMAX_API_KEY","description":"[^"]+","isRequired":true,"isSecret":true/,
   );
@@ -47,7 +47,7 @@ const address = async (start: string): Promise<URL> => {
   return new URL(readme.split(/[\s()]/).find((word) => word.startsWith(start)) ?? "");
 };
 
-test("the README's install link to Cursor starts the package", async () => {
+test("the README's link to Cursor starts the package", async () => {
   const query = (await address("https://cursor.com/link/mcp/install?")).searchParams;
   const config: unknown = JSON.parse(Buffer.from(query.get("config") ?? "", "base64").toString("utf8"));
 
@@ -55,7 +55,7 @@ test("the README's install link to Cursor starts the package", async () => {
   expect(parameters.parse(config).env.MINIMAX_API_KEY).toBe("your-key");
 });
 
-test("the README's install link to VS Code starts the package, and asks for the key without showing it", async () => {
+test("the README's link to VS Code starts the package and hides the key", async () => {
   const app = (await address("https://vscode.dev/redirect?")).searchParams.get("url") ?? "";
   const config: unknown = JSON.parse(decodeURIComponent(app.slice(app.indexOf("?") + 1)));
 
@@ -95,26 +95,26 @@ async function jsonOf(client: string): Promise<unknown> {
   return JSON.parse(text);
 }
 
-test("the README's first code block is the standard configuration, complete and without an unfilled placeholder", async () => {
+test("the README's first code block is the whole standard configuration", async () => {
   const [, first = ""] = (await readFile("README.md", "utf8")).split(/```json\n|```/);
 
   expect(JSON.parse(first)).toEqual({ mcpServers: { "minimax-image": { ...NPX, env: ENV } } });
 });
 
-test("the README names the one line that differs on Windows right below the standard configuration", async () => {
+test("the README names the line that differs on Windows right below it", async () => {
   const [, configuration = ""] = (await readFile("README.md", "utf8")).split(/<!-- configuration:(?:start|end) -->/);
 
   expect(configuration).toContain(WINDOWS_ARGUMENTS);
 });
 
-test("the README's configuration for VS Code asks for the key and keeps it a secret", async () => {
+test("the README's configuration for VS Code keeps the key a secret", async () => {
   expect(await jsonOf("VS Code")).toEqual({
     inputs: [{ type: "promptString", id: "minimax-api-key", description: "MiniMax API key", password: true }],
     servers: { "minimax-image": { type: "stdio", ...NPX, env: { MINIMAX_API_KEY: "${input:minimax-api-key}" } } },
   });
 });
 
-test("the README's configuration for Codex makes it wait for the server and for a call", async () => {
+test("the README's configuration for Codex waits for server and call", async () => {
   const [toml = ""] = await blocksOf("Codex", "toml");
 
   expect(parseToml(toml)).toEqual({
@@ -124,7 +124,7 @@ test("the README's configuration for Codex makes it wait for the server and for 
   });
 });
 
-test("the README's configuration for opencode is a local server with a timeout in milliseconds", async () => {
+test("the README's configuration for opencode has its timeout in ms", async () => {
   expect(await jsonOf("opencode, Kilo")).toEqual({
     mcp: {
       "minimax-image": {
@@ -138,16 +138,16 @@ test("the README's configuration for opencode is a local server with a timeout i
   });
 });
 
-test("the README changes the standard configuration for Cline by a timeout in seconds", async () => {
+test("the README gives Cline a timeout in seconds", async () => {
   expect(await changeOf("Cline")).toEqual({ timeout: 300 });
 });
 
-test("the README changes the standard configuration for Zed by Zed's own key and a timeout in seconds", async () => {
+test("the README gives Zed its own key and a timeout in seconds", async () => {
   expect(await sectionOf("Zed")).toContain('`"context_servers"` in place of `"mcpServers"`');
   expect(await changeOf("Zed")).toEqual({ timeout: 300 });
 });
 
-test("the README changes the standard configuration for a clone by the built entry", async () => {
+test("the README gives a clone the built entry", async () => {
   expect(await changeOf("From a clone")).toEqual({
     command: "node",
     args: [`/full/path/to/${manifest.name}/dist/index.js`],
@@ -160,7 +160,7 @@ test("the README's command for Claude Code starts the package with the key", asy
   expect(command.trim()).toBe(`claude mcp add minimax-image -e MINIMAX_API_KEY=your-key -- npx -y ${manifest.name}`);
 });
 
-test("every client of the README that has no block of its own takes the standard configuration", async () => {
+test("every other client of the README takes the standard configuration", async () => {
   const readme = await readFile("README.md", "utf8");
   const clients = [...readme.matchAll(/<summary><b>([^<]+)<\/b>/g)].flatMap(([, client]) => client ?? []);
 

@@ -1,53 +1,48 @@
 import { readdir, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { TOOL_NAME } from "../src/constants.ts";
 import { fallSilent } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
-import { callUntil, PHASES } from "./support/phases.ts";
-import { preloading, runServer } from "./support/run-server.ts";
-import { EXIT_LIMIT_MS, type SpawnedServer, spawnQuickServer, spawnServer } from "./support/server.ts";
+import { smallImage } from "./support/big-jpeg.ts";
+import { begin } from "./support/pending-call.ts";
+import { PHASES } from "./support/phases.ts";
+import { holdNaming, PATIENCE } from "./support/preloads.ts";
+import { EXIT_LIMIT_MS, outputOf, runServer, type SpawnedServer, spawnServer, STARTED } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const STARTED = "MiniMax Image MCP server running on stdio\n";
-const isWindows = process.platform === "win32";
+type Way = readonly [name: string, end: (server: SpawnedServer) => void];
 
-type Way = readonly [string, (server: SpawnedServer) => void];
-
-const signal = (name: NodeJS.Signals): Way => [name, ({ transport }) => transport.process.kill(name)];
-
-const endOfStdin: Way = ["the end of stdin", ({ transport }) => transport.process.stdin.end()];
-
-const ways: readonly Way[] = [
-  endOfStdin,
+const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+const everywhere: readonly Way[] = [
+  ["the end of stdin", ({ transport }) => transport.process.stdin.end()],
   ["a closed stdout", ({ transport }) => transport.process.stdout.destroy()],
-  ...(isWindows
-    ? []
-    : [
-        signal("SIGINT"),
-        signal("SIGTERM"),
-        signal("SIGHUP"),
-        [
-          "SIGINT and SIGTERM 100 ms later",
-          ({ transport }) => {
-            transport.process.kill("SIGINT");
-            setTimeout(() => transport.process.kill("SIGTERM"), 100);
-          },
-        ] satisfies Way,
-        [
-          "SIGTERM and the end of stdin at once",
-          ({ transport }) => {
-            transport.process.kill("SIGTERM");
-            transport.process.stdin.end();
-          },
-        ] satisfies Way,
-      ]),
 ];
+const bySignals: readonly Way[] = [
+  ...signals.map((name): Way => [name, ({ transport }) => transport.process.kill(name)]),
+  [
+    "SIGINT and SIGTERM 100 ms later",
+    ({ transport }) => {
+      transport.process.kill("SIGINT");
+      setTimeout(() => transport.process.kill("SIGTERM"), 100);
+    },
+  ],
+  [
+    "SIGTERM and the end of stdin at once",
+    ({ transport }) => {
+      transport.process.kill("SIGTERM");
+      transport.process.stdin.end();
+    },
+  ],
+];
+const ways = process.platform === "win32" ? everywhere : [...everywhere, ...bySignals];
 
-test.each(ways)("a server in the middle of a call ends by %s: exit 0, silently, and no file", async (_, end) => {
+test.each(ways)("a call in the middle is ended by %s: exit 0, no word, no file", async (_, end) => {
   await using api = await startStandIn({ script: [fallSilent()] });
-  await using server = await spawnServer({ api });
-  await callUntil({ args: {}, message: /^generating/ }, { server, api });
+  await using server = await spawnServer({ api, speed: 20 });
+  begin(server);
+  await waitFor("the request", () => api.requests.length === 1);
 
   end(server);
 
@@ -55,21 +50,24 @@ test.each(ways)("a server in the middle of a call ends by %s: exit 0, silently, 
   await waitFor("the closed connection", () => api.openExchanges() === 0, EXIT_LIMIT_MS);
 });
 
-test.each(PHASES)("a server in the middle of a call ends while $name without a partial file", async (phase) => {
-  await using api = await startStandIn(phase.api);
-  await using server = await spawnQuickServer({ api, speed: phase.speed });
-  await callUntil(phase, { server, api });
+test.each(PHASES)("a call that ends while $name leaves no partial file", async (phase) => {
+  await using api = await startStandIn({ createImage: smallImage, ...phase.api });
+  await using server = await spawnServer({ api, preload: PATIENCE });
+  const call = begin(server, phase.args);
+  await call.reaches(phase.message);
+  await waitFor("the request", () => api.requests.length === 1);
 
   server.transport.process.stdin.end();
 
   await expectOrderlyEnd(server, { mayHaveSaved: phase.name === "saving" });
 });
 
-test("a server in the middle of a call ends while it waits in the queue", async () => {
+test("a call that ends in the queue is not sent", async () => {
   await using api = await startStandIn({ script: [fallSilent()] });
   await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
-  await callUntil({ args: {}, message: /^generating/ }, { server, api });
-  await callUntil({ args: {}, message: /^waiting for a slot/ }, { server, api });
+  begin(server);
+  await waitFor("the request", () => api.requests.length === 1);
+  await begin(server).reaches(/^waiting for a slot/);
 
   server.transport.process.stdin.end();
 
@@ -77,16 +75,34 @@ test("a server in the middle of a call ends while it waits in the queue", async 
   expect(api.requests).toHaveLength(1);
 });
 
-test.each(ways.filter(([name]) => name !== "a closed stdout"))("a server without a call ends by %s", async (_, end) => {
-  await using api = await startStandIn();
+test.each(["giveUp", "cancel"] as const)("a call after %s does not keep the process", async (stop) => {
+  await using api = await startStandIn({ script: [fallSilent()] });
   await using server = await spawnServer({ api });
+  const call = begin(server);
+  await waitFor("the request", () => api.requests.length === 1);
+  call[stop]();
+  await expect(call.result).rejects.toThrow();
+  await server.client.ping();
 
-  end(server);
+  server.transport.process.stdin.end();
 
   await expectOrderlyEnd(server);
+  await waitFor("the closed connection", () => api.openExchanges() === 0);
+  expect(api.requests).toHaveLength(1);
 });
 
-test("a server without a call answers what was asked before the end of stdin", async () => {
+test.each(ways.filter(([name]) => ["the end of stdin", "SIGTERM"].includes(name)))(
+  "a server without a call ends by %s",
+  async (_, end) => {
+    await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
+
+    end(server);
+
+    await expectOrderlyEnd(server);
+  },
+);
+
+test("what was asked before the end of stdin is answered", async () => {
   const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "pipe", version: "1" } };
   const messages = [
     { jsonrpc: "2.0", id: 1, method: "initialize", params },
@@ -100,36 +116,33 @@ test("a server without a call answers what was asked before the end of stdin", a
   });
 
   expect(code).toBe(0);
-  expect(stdout).toContain("minimax_image_generate");
+  expect(stdout).toContain(TOOL_NAME);
 });
 
-test("a defect ends the server with one line, without a stack, and cleans up", async () => {
+test("a defect ends the server with one line, and cleans up", async () => {
   await using signs = await temporaryDirectory();
   const sign = join(signs.path, "now");
-  const defect = `import { existsSync } from "node:fs";
+  const preload = `import { existsSync } from "node:fs";
     const look = setInterval(() => {
       if (!existsSync(${JSON.stringify(sign)})) return;
       clearInterval(look);
       throw new Error("something\\nis wrong");
     }, 5);`;
   await using api = await startStandIn({ script: [fallSilent()] });
-  await using server = await spawnServer({
-    api,
-    entry: [...preloading(defect), resolve("dist", "index.js")],
-  });
-  const call = server.generate({ prompt: "a cat" }).catch(() => "cut off");
+  await using server = await spawnServer({ api, preload });
+  const call = begin(server);
   await waitFor("the request", () => api.requests.length > 0);
 
   await writeFile(sign, "");
 
-  expect(await call).toBe("cut off");
+  await expect(call.result).rejects.toThrow();
   expect(await server.exited).toEqual({ code: 1, signal: null });
   expect(server.transport.stderr).toBe(`${STARTED}Fatal error: something is wrong\n`);
   expect(await readdir(server.outputDir)).toEqual([]);
 });
 
-test("a failed assertion of Node's HTTP client costs a line, and a paid call goes on", async () => {
-  const failedAssertion = `import fs from "node:fs/promises";
+test("a failed assertion of Node's HTTP client costs a line and no image", async () => {
+  const preload = `import fs from "node:fs/promises";
     import { syncBuiltinESMExports } from "node:module";
     import assert from "node:assert";
     const link = fs.link;
@@ -138,26 +151,22 @@ test("a failed assertion of Node's HTTP client costs a line, and a paid call goe
       return link(from, to);
     };
     syncBuiltinESMExports();`;
-  await using api = await startStandIn();
-  await using server = await spawnServer({ api, entry: [...preloading(failedAssertion), resolve("dist", "index.js")] });
+  await using api = await startStandIn({ createImage: smallImage });
+  await using server = await spawnServer({ api, preload });
 
-  const result = await server.generate({ prompt: "a cat" });
+  expect(outputOf(await server.generate({ prompt: "a cat" })).saved_count).toBe(1);
 
-  expect(result.structuredContent).toMatchObject({ saved_count: 1 });
   await waitFor("the line", () => server.transport.stderr !== STARTED);
   expect(server.transport.stderr).toBe(`${STARTED}Fault in the HTTP client: no reader\n`);
-  expect((await server.generate({ prompt: "a dog" })).structuredContent).toMatchObject({ saved_count: 1 });
+  expect(outputOf(await server.generate({ prompt: "a dog" })).saved_count).toBe(1);
 });
 
-test("the end of stdin ends the server even when a call will not end", async () => {
-  const noName = `import fs from "node:fs/promises";
-    import { syncBuiltinESMExports } from "node:module";
-    fs.link = () => { process.stderr.write("stuck\\n"); return new Promise(() => {}); };
-    syncBuiltinESMExports();`;
-  await using api = await startStandIn();
-  await using server = await spawnServer({ api, entry: [...preloading(noName), resolve("dist", "index.js")] });
-  server.generate({ prompt: "a cat" }).catch(() => undefined);
-  await waitFor("the stuck call", () => server.transport.stderr.endsWith("stuck\n"));
+test("a call that will not end does not keep the process", async () => {
+  await using signs = await temporaryDirectory();
+  await using api = await startStandIn({ createImage: smallImage });
+  await using server = await spawnServer({ api, preload: holdNaming(join(signs.path, "never")) });
+  begin(server);
+  await waitFor("the held call", () => server.transport.stderr.endsWith("held\n"));
 
   server.transport.process.stdin.end();
 
@@ -165,13 +174,9 @@ test("the end of stdin ends the server even when a call will not end", async () 
 });
 
 async function expectOrderlyEnd(server: SpawnedServer, { mayHaveSaved = false } = {}): Promise<void> {
-  const exit = await Promise.race([
-    server.exited,
-    waitFor("the exit", () => server.transport.process.exitCode !== null, EXIT_LIMIT_MS).then(() => server.exited),
-  ]);
-  expect(exit).toEqual({ code: 0, signal: null });
+  await waitFor("the exit", () => server.transport.process.exitCode !== null, EXIT_LIMIT_MS);
+  expect(await server.exited).toEqual({ code: 0, signal: null });
   expect(server.transport.stderr).toBe(STARTED);
   const names = await readdir(server.outputDir);
-  if (mayHaveSaved) expect(names.filter((name) => !name.endsWith(".jpeg"))).toEqual([]);
-  else expect(names).toEqual([]);
+  expect(mayHaveSaved ? names.filter((name) => !name.endsWith(".jpeg")) : names).toEqual([]);
 }

@@ -1,684 +1,475 @@
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import {
-  type CallToolResult,
-  CallToolResultSchema,
-  ErrorCode,
-  JSONRPCMessageSchema,
-  McpError,
-} from "@modelcontextprotocol/sdk/types.js";
+import { type CallToolResult, CallToolResultSchema, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
-import { toolOutputSchema } from "../src/schemas.ts";
+import { TOOL_NAME } from "../src/constants.ts";
 import { type Behaviour, hangUp, refuse, status, succeed } from "../stand-in/behaviours.ts";
-import { type LinkBehaviour, linkServes } from "../stand-in/object-store.ts";
-import { type StandIn, startStandIn } from "../stand-in/server.ts";
+import { linkServes } from "../stand-in/object-store.ts";
+import { type StandIn, type StandInOptions, startStandIn } from "../stand-in/server.ts";
+import { smallImage } from "./support/big-jpeg.ts";
 import { deferred } from "./support/deferred.ts";
+import { holdDisk } from "./support/hold-disk.ts";
 import { listening } from "./support/listening.ts";
-import { preloading } from "./support/run-server.ts";
-import { EXIT_LIMIT_MS, type SpawnedServer, spawnQuickServer, spawnServer, textOf } from "./support/server.ts";
-import { temporaryDirectory } from "./support/temporary-directory.ts";
+import { type ManualClock, manualClock } from "./support/manual-clock.ts";
+import { begin, hold, images, type PendingCall } from "./support/pending-call.ts";
+import { outputOf, spawnServer, startServer, type TestServer, textOf } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const TOOL = "minimax_image_generate";
 const CAT = { prompt: "a cat" };
-const LONG_CALL_SPEED = 30;
-const TIMEOUT_REASONS = [
-  ["the TypeScript SDK", "McpError: MCP error -32001: Request timed out"],
-  ["older ones on the TypeScript SDK", "Error: MCP error -32001: Request timed out"],
-  ["one that has only the words", "The tool call TIMED OUT after 60 s"],
-] as const;
-const PERSON_REASONS = [
-  ["Claude Code", "AbortError: user-cancel"],
-  ["Codex", "MCP request cancelled by caller"],
-  ["a client that says something unknown", "the user pressed Escape"],
-  ["VS Code, which gives no reason", undefined],
-] as const;
-
-/** A call as a client makes it, with everything the client sees of it. */
-interface PendingCall {
-  readonly messages: readonly string[];
-  readonly result: Promise<CallToolResult>;
-  /** Stops waiting, as a client does whose own time limit has passed. */
-  readonly giveUp: () => void;
-  /** Stops waiting, as a client does when a person says so. */
-  readonly cancel: () => void;
-}
-
-function begin(
-  server: SpawnedServer,
-  args: Readonly<Record<string, unknown>> = CAT,
-  { silent = false }: { silent?: boolean } = {},
-): PendingCall {
-  const controller = new AbortController();
-  const messages: string[] = [];
-  const onProgress = ({ message = "" }: { readonly message: string | undefined }): void => {
-    messages.push(message);
-  };
-  const result = server.generate(args, { signal: controller.signal, onProgress, silent });
-  result.catch(() => undefined);
-  return {
-    messages,
-    result,
-    giveUp: () => {
-      controller.abort(new McpError(ErrorCode.RequestTimeout, "Request timed out"));
-    },
-    cancel: () => {
-      controller.abort("AbortError: user-cancel");
-    },
-  };
-}
-
-/** Takes requests and answers them only when told to. */
-function hold(behaviour: Behaviour = succeed()): { readonly behaviour: Behaviour; readonly release: () => void } {
-  const released = deferred<undefined>();
-  return {
-    behaviour: async (exchange) => {
-      await released.promise;
-      await behaviour(exchange);
-    },
-    release: () => {
-      released.resolve(undefined);
-    },
-  };
-}
-
-/** Begins a call and gives it up when its request has been sent; then the request may be answered. */
-async function giveUpAfterSending(
-  server: SpawnedServer,
-  api: StandIn,
-  args: Readonly<Record<string, unknown>> = CAT,
-): Promise<void> {
-  const before = api.requests.length;
-  const call = begin(server, args);
-  await waitFor("the request", () => api.requests.length === before + 1);
-  call.giveUp();
-  await expect(call.result).rejects.toThrow("timed out");
-  await server.client.ping();
-}
-
-/** Begins a call that has been running for 56 s on a server of that speed, when some clients give up without a word. */
-async function beginLongCall(
-  server: SpawnedServer,
-  api: StandIn,
-  options: { readonly silent?: boolean } = {},
-): Promise<PendingCall> {
-  const before = api.requests.length;
-  const call = begin(server, CAT, options);
-  await waitFor("the request", () => api.requests.length === before + 1);
-  await sleep(56_000 / LONG_CALL_SPEED);
-  return call;
-}
-
-async function files(server: SpawnedServer, count: number): Promise<void> {
-  await waitFor(`${count} files`, async () => {
-    const names = await readdir(server.outputDir);
-    return names.length === count && names.every((name) => name.endsWith(".jpeg"));
-  });
-}
-
-function warningsOf(result: CallToolResult): readonly string[] {
-  const { warnings = [] } = toolOutputSchema.parse(result.structuredContent);
-  for (const warning of warnings) expect(textOf(result)).toContain(`Warning: ${warning}`);
-  return warnings;
-}
+const DOG = { prompt: "a dog" };
+const BUDGET_MS = 300_000;
+const SECOND_MS = 1000;
+const MINUTE_MS = 60_000;
 
 const fromEarlier: unknown = expect.stringMatching(
   /earlier identical call .* no new request .* costs nothing now.* once more/,
 );
 
-test("a call that its client gave up on goes on silently after its request was sent, and the same call gets its images, once and without a request", async () => {
+/** A server on a clock that the test moves, and a stand-in whose first requests are held until they are released. */
+interface Stage extends AsyncDisposable {
+  readonly api: StandIn;
+  readonly server: TestServer;
+  readonly clock: ManualClock;
+  readonly release: () => void;
+}
+
+async function stage({
+  first = succeed(),
+  held: count = 1,
+  next = [],
+  api: options = {},
+  requestsPerMinute = 0,
+}: {
+  first?: Behaviour;
+  held?: number;
+  next?: readonly Behaviour[];
+  api?: StandInOptions;
+  requestsPerMinute?: number;
+} = {}): Promise<Stage> {
+  const held = hold(first);
+  const script = [...Array<Behaviour>(count).fill(held.behaviour), ...next];
+  const api = await startStandIn({ createImage: smallImage, script, ...options });
+  const clock = manualClock();
+  const server = await startServer({ api, clock, callBudgetMs: BUDGET_MS, requestsPerMinute });
+  return {
+    api,
+    server,
+    clock,
+    release: held.release,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await api[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function beginAndSend(
+  { server, api }: Pick<Stage, "server" | "api">,
+  args: Readonly<Record<string, unknown>> = CAT,
+  options: { silent?: boolean } = {},
+): Promise<PendingCall> {
+  const { length } = api.requests;
+  const call = begin(server, args, options);
+  await waitFor("the request", () => api.requests.length === length + 1);
+  return call;
+}
+
+async function giveUpAfterSending(
+  parts: Pick<Stage, "server" | "api">,
+  args: Readonly<Record<string, unknown>> = CAT,
+): Promise<void> {
+  const call = await beginAndSend(parts, args);
+  call.giveUp();
+  await expect(call.result).rejects.toThrow("timed out");
+  await parts.server.client.ping();
+}
+
+function warningsOf(result: CallToolResult): readonly string[] {
+  const { warnings = [] } = outputOf(result);
+  for (const warning of warnings) expect(textOf(result)).toContain(`Warning: ${warning}`);
+  return warnings;
+}
+
+test("a call given up goes on in silence, and is handed over once", async () => {
   const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
+  await using api = await startStandIn({ createImage: smallImage, script: [held.behaviour] });
   await using server = await spawnServer({ api });
-  const first = begin(server, { ...CAT, n: 2 });
-  await waitFor("the request", () => api.requests.length === 1);
-  first.giveUp();
-  await expect(first.result).rejects.toThrow("timed out");
-  await server.client.ping();
+  await giveUpAfterSending({ server, api }, { ...CAT, n: 2 });
   const seen = server.transport.stdout.length;
 
   held.release();
-  await files(server, 2);
+  await images(server.outputDir, 2);
   await server.client.ping();
   const since = server.transport.stdout.slice(seen).trim().split("\n");
   expect(since.map((line) => JSONRPCMessageSchema.parse(JSON.parse(line)))).toMatchObject([{ result: {} }]);
 
-  const second = await server.generate({ ...CAT, n: 2 });
+  const second = await server.generate({ n: 2, response_format: "base64", seed: null, ...CAT });
   expect(warningsOf(second)).toEqual([fromEarlier]);
-  const { file_paths, saved_count } = toolOutputSchema.parse(second.structuredContent);
-  expect([saved_count, file_paths.length, new Set(file_paths).size]).toEqual([2, 2, 2]);
+  expect([outputOf(second).saved_count, new Set(outputOf(second).file_paths).size]).toEqual([2, 2]);
   expect(api.requests).toHaveLength(1);
 
-  const third = await server.generate({ ...CAT, n: 2 });
-  expect(warningsOf(third)).toEqual([]);
+  expect(warningsOf(await server.generate({ ...CAT, n: 2 }))).toEqual([]);
   expect(api.requests).toHaveLength(2);
-  await files(server, 4);
+  await images(server.outputDir, 4);
 });
 
-test.each(TIMEOUT_REASONS)(
-  "a call that its client gave up on is told from a person's stop by the words of %s",
-  async (_client, reason) => {
-    const held = hold();
-    await using api = await startStandIn({ script: [held.behaviour] });
-    await using server = await spawnServer({ api });
-    await cancelRaw(server, api, reason);
-
-    held.release();
-    await files(server, 1);
-
-    expect(warningsOf(await server.generate(CAT))).toEqual([fromEarlier]);
-    expect(api.requests).toHaveLength(1);
-  },
-);
-
-test.each(PERSON_REASONS)(
-  "a call that its client gave up on is over when a person stopped it, here as %s says so",
-  async (_client, reason) => {
-    await using api = await startStandIn({ script: [hold().behaviour] });
-    await using server = await spawnServer({ api });
-    await cancelRaw(server, api, reason);
-
-    await waitFor("the closed connection", () => api.openExchanges() === 0);
-    expect(await readdir(server.outputDir)).toEqual([]);
-
-    expect(warningsOf(await server.generate(CAT))).toEqual([]);
-    expect(api.requests).toHaveLength(2);
-  },
-);
-
-test("a call that its client gave up on is joined while it runs by the same call, which sees the progress at once and the result", async () => {
+test("the SDK's client gets the images of a call that it timed out on", async () => {
   const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
+  await using api = await startStandIn({ createImage: smallImage, script: [held.behaviour] });
   await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api);
+  const call = { name: TOOL_NAME, arguments: CAT };
 
-  const second = begin(server);
-  await waitFor("progress", () => second.messages.some((message) => message.startsWith("generating 1 image")));
+  await expect(server.client.callTool(call, CallToolResultSchema, { timeout: 2000 })).rejects.toThrow("timed out");
   held.release();
+  const second = CallToolResultSchema.parse(await server.client.callTool(call));
+
+  expect(warningsOf(second)).toEqual([fromEarlier]);
+  await images(server.outputDir, 1);
+  expect(api.requests).toHaveLength(1);
+});
+
+test.each([
+  ["the TypeScript SDK's timeout", "McpError: MCP error -32001: Request timed out", true],
+  ["an older SDK's timeout", "Error: MCP error -32001: Request timed out", true],
+  ["a timeout in words alone", "The tool call TIMED OUT after 60 s", true],
+  ["a person in Claude Code", "AbortError: user-cancel", false],
+  ["a person in Codex", "MCP request cancelled by caller", false],
+  ["something unknown", "the user pressed Escape", false],
+  ["nothing, as in VS Code", undefined, false],
+])("a cancellation for %s", async (_, reason, goesOn) => {
+  await using parts = await stage();
+  const { server, api } = parts;
+  const request = { id: "raw", method: "tools/call", params: { name: TOOL_NAME, arguments: CAT } };
+  await server.client.transport?.send({ jsonrpc: "2.0", ...request });
+  await waitFor("the request", () => api.requests.length === 1);
+
+  await server.client.notification({ method: "notifications/cancelled", params: { requestId: "raw", reason } });
+  await server.client.ping();
+
+  if (!goesOn) await waitFor("the closed connection", () => api.openExchanges() === 0);
+  parts.release();
+  if (goesOn) await images(server.outputDir, 1);
+  expect(await readdir(server.outputDir)).toHaveLength(goesOn ? 1 : 0);
+  expect(warningsOf(await server.generate(CAT))).toEqual(goesOn ? [fromEarlier] : []);
+  expect(api.requests).toHaveLength(goesOn ? 1 : 2);
+});
+
+test("a running call is joined, with its progress at once and its result", async () => {
+  await using parts = await stage();
+  await giveUpAfterSending(parts);
+
+  const second = begin(parts.server);
+  await second.reaches(/^generating 1 image/);
+  parts.release();
 
   expect(warningsOf(await second.result)).toEqual([fromEarlier]);
-  await files(server, 1);
-  expect(api.requests).toHaveLength(1);
+  await images(parts.server.outputDir, 1);
+  expect(parts.api.requests).toHaveLength(1);
 });
 
-test("a call that its client gave up on ends when a person stops the call that joined it, and no file appears", async () => {
-  await using api = await startStandIn({ script: [hold().behaviour] });
-  await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api);
-  const second = begin(server);
-  await waitFor("progress", () => second.messages.length > 0);
+test("a person who stops the call that joined ends both", async () => {
+  await using parts = await stage();
+  await giveUpAfterSending(parts);
+  const second = begin(parts.server);
+  await second.reaches(/./);
 
   second.cancel();
 
-  await waitFor("the closed connection", () => api.openExchanges() === 0);
-  expect(await readdir(server.outputDir)).toEqual([]);
-  expect(warningsOf(await server.generate(CAT))).toEqual([]);
-  expect(api.requests).toHaveLength(2);
+  await waitFor("the closed connection", () => parts.api.openExchanges() === 0);
+  expect(await readdir(parts.server.outputDir)).toEqual([]);
+  expect(warningsOf(await parts.server.generate(CAT))).toEqual([]);
+  expect(parts.api.requests).toHaveLength(2);
 });
 
-test("a call that its client gave up on goes on when the call that joined it is given up as well, and the next one gets the images", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api);
-  const second = begin(server);
-  await waitFor("progress", () => second.messages.length > 0);
+test("a call goes on when the one that joined it is given up as well", async () => {
+  await using parts = await stage();
+  await giveUpAfterSending(parts);
+  const second = begin(parts.server);
+  await second.reaches(/./);
   second.giveUp();
-  await server.client.ping();
+  await parts.server.client.ping();
 
-  held.release();
-  await files(server, 1);
+  parts.release();
+  await images(parts.server.outputDir, 1);
 
-  expect(warningsOf(await server.generate(CAT))).toEqual([fromEarlier]);
-  expect(api.requests).toHaveLength(1);
+  expect(warningsOf(await parts.server.generate(CAT))).toEqual([fromEarlier]);
+  expect(parts.api.requests).toHaveLength(1);
 });
 
-test("a call that its client gave up on is stopped before its request was sent, here in the queue", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
-  const first = begin(server, { prompt: "first" });
-  await waitFor("the first request", () => api.requests.length === 1);
-  const second = begin(server);
-  await waitFor("the queue", () => second.messages.some((message) => message.startsWith("waiting for a slot")));
+test("a call given up in the queue is stopped, and leaves its place", async () => {
+  await using parts = await stage({ requestsPerMinute: 1 });
+  const first = await beginAndSend(parts, DOG);
+  const second = begin(parts.server);
+  await second.reaches(/^waiting for a slot/);
 
   second.giveUp();
-  await server.client.ping();
-  const again = begin(server);
-  await waitFor("the queue", () => again.messages.some((message) => message.includes("0 calls ahead")));
+  await parts.server.client.ping();
+  const again = begin(parts.server);
+  await again.reaches(/0 calls ahead/);
 
-  held.release();
-  expect(await first.result).toMatchObject({ structuredContent: { saved_count: 1 } });
+  parts.release();
+  expect(outputOf(await first.result).saved_count).toBe(1);
   expect(again.messages[0]).toBe("checking the request");
-  expect(api.requests).toHaveLength(1);
+  expect(parts.api.requests).toHaveLength(1);
 });
 
-test("a call that its client gave up on is stopped while it is connecting, and the same call is a new one", async () => {
-  await using api = await startStandIn();
+test("a call given up while it is connecting is stopped", async () => {
   let connections = 0;
-  const silent = createServer((socket) => {
-    connections += 1;
-    socket.on("error", () => undefined);
-    socket.resume();
-  });
-  await using peer = await listening(silent);
-  await using server = await spawnServer({ api, env: { MINIMAX_API_HOST: `https://${peer.host}` } });
+  await using peer = await listening(createServer(() => (connections += 1)));
+  await using server = await startServer({ api: { url: `https://${peer.host}` } });
   const first = begin(server);
   await waitFor("the connection", () => connections === 1);
 
   first.giveUp();
   await expect(first.result).rejects.toThrow("timed out");
   const second = begin(server);
-  await waitFor("progress", () => second.messages.length > 0);
 
-  expect(second.messages[0]).toBe("checking the request");
   await waitFor("the connection of the second call", () => connections === 2);
-  second.cancel();
+  expect(second.messages[0]).toBe("checking the request");
   expect(await readdir(server.outputDir)).toEqual([]);
 });
 
-test("a call that its client gave up on is stopped while it waits to retry, and the same call is a new one", async () => {
-  await using api = await startStandIn({ script: [refuse(1002)] });
-  await using server = await spawnQuickServer({
-    api,
-    speed: 25,
-    env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000" },
-  });
-  const first = begin(server);
-  await waitFor("the wait", () => first.messages.some((message) => message.includes("Attempt 2 of 4")));
+test("a call given up while it waits to retry is stopped", async () => {
+  await using parts = await stage({ first: refuse(1002) });
+  const first = begin(parts.server);
+  parts.release();
+  await first.reaches(/Attempt 2 of 4/);
 
   first.giveUp();
-  await server.client.ping();
+  await parts.server.client.ping();
+  const second = begin(parts.server);
+  await second.reaches(/^generating|^waiting/);
+  await parts.clock.advance(2 * MINUTE_MS);
 
-  expect(warningsOf(await server.generate(CAT))).toEqual([]);
-  await files(server, 1);
-  expect(api.requests).toHaveLength(2);
+  expect(warningsOf(await second.result)).toEqual([]);
+  await images(parts.server.outputDir, 1);
+  expect(parts.api.requests).toHaveLength(2);
 });
 
-test("a call that its client gave up on is not retried for nobody when its request is refused after all", async () => {
-  const held = hold(status(503));
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: 10 });
-  await giveUpAfterSending(server, api);
+test.each([
+  ["a refusal that is retried otherwise", status(503)],
+  ["a refusal", refuse(1026)],
+])("%s leaves nothing of a call given up, and is not retried", async (_, first) => {
+  await using parts = await stage({ first });
+  await giveUpAfterSending(parts);
 
-  held.release();
-  await waitFor("the refusal", () => api.openExchanges() === 0);
-  await server.generate({ prompt: "a dog" });
+  parts.release();
+  await waitFor("the refusal", () => parts.api.openExchanges() === 0);
+  expect(warningsOf(await parts.server.generate(DOG))).toEqual([]);
 
-  expect(warningsOf(await server.generate(CAT))).toEqual([]);
-  await files(server, 2);
-  expect(api.requests).toHaveLength(3);
+  expect(warningsOf(await parts.server.generate(CAT))).toEqual([]);
+  await images(parts.server.outputDir, 2);
+  expect(parts.api.requests).toHaveLength(3);
 });
 
-test("a call that its client gave up on is retried for the call that joined it when its request is refused after all", async () => {
-  const held = hold(status(503));
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: 10 });
-  await giveUpAfterSending(server, api);
-  const second = begin(server);
-  await waitFor("progress", () => second.messages.length > 0);
+test("a refusal is retried for the call that joined", async () => {
+  await using parts = await stage({ first: status(503) });
+  await giveUpAfterSending(parts);
+  const second = begin(parts.server);
+  await second.reaches(/./);
 
-  held.release();
+  parts.release();
+  await second.reaches(/Attempt 2 of 4/);
+  await parts.clock.advance(MINUTE_MS);
 
   expect(warningsOf(await second.result)).toEqual([fromEarlier]);
-  await files(server, 1);
-  expect(api.requests).toHaveLength(2);
+  await images(parts.server.outputDir, 1);
+  expect(parts.api.requests).toHaveLength(2);
 });
 
-test("a call that its client gave up on leaves nothing behind when it was refused: the same call is a new one", async () => {
-  const held = hold(refuse(1026));
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api);
-  held.release();
-  await waitFor("the refusal", () => api.openExchanges() === 0);
-  await server.generate({ prompt: "a dog" });
+test("an unknown outcome is told to the same call, once", async () => {
+  await using parts = await stage({ first: hangUp() });
+  await giveUpAfterSending(parts);
+  parts.release();
+  await waitFor("the end", () => parts.api.openExchanges() === 0);
 
-  expect(warningsOf(await server.generate(CAT))).toEqual([]);
-  expect(api.requests).toHaveLength(3);
-});
-
-test("a call that its client gave up on and whose outcome is unknown has the same call told so, once and without a request", async () => {
-  const held = hold(hangUp());
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api);
-  held.release();
-  await waitFor("the end", () => api.openExchanges() === 0);
-
-  const second = await server.generate(CAT);
+  const second = await parts.server.generate(CAT);
   expect(second.isError).toBe(true);
   expect(textOf(second)).toContain("may have been generated and billed");
   expect(textOf(second)).toMatch(/Warning: .*earlier identical call .* no new request/);
-  expect(api.requests).toHaveLength(1);
+  expect(parts.api.requests).toHaveLength(1);
 
-  expect(warningsOf(await server.generate(CAT))).toEqual([]);
-  expect(api.requests).toHaveLength(2);
+  expect(warningsOf(await parts.server.generate(CAT))).toEqual([]);
+  expect(parts.api.requests).toHaveLength(2);
 });
 
-test("a call that its client gave up on has a different call warned, once, of the images nobody received, and is still handed over", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour, succeed(), refuse(1026)] });
-  await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api, { ...CAT, filename: "hero" });
-  held.release();
-  await files(server, 1);
+test("a call given up keeps its own time limit", async () => {
+  await using parts = await stage();
+  await giveUpAfterSending(parts);
 
-  const other = await server.generate({ prompt: "a dog" });
-  expect(warningsOf(other)).toEqual([
-    expect.stringMatching(/^An earlier call \("a cat"\) .*hero\.jpeg\. .*exactly that call/),
-  ]);
-  expect(textOf(await server.generate({ prompt: "a cow" }))).not.toContain("hero");
-  expect(api.requests).toHaveLength(3);
+  await parts.clock.advance(BUDGET_MS);
+  await waitFor("the closed connection", () => parts.api.openExchanges() === 0);
 
-  const again = await server.generate({ ...CAT, filename: "hero" });
-  expect(warningsOf(again)).toEqual([fromEarlier]);
-  expect(again.structuredContent).toMatchObject({ saved_count: 1 });
-  expect(api.requests).toHaveLength(3);
+  expect(textOf(await parts.server.generate(CAT))).toContain("no complete response came within the call's 300 s");
+  expect(parts.api.requests).toHaveLength(1);
 });
 
-test("a call that its client gave up on has a different call warned also when that one fails", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour, refuse(1026)] });
-  await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api, { ...CAT, filename: "hero" });
-  held.release();
-  await files(server, 1);
+test.each([
+  ["succeeds", succeed()],
+  ["fails", refuse(1026)],
+])("another call that %s is told of the images, and they are kept", async (_, other) => {
+  await using parts = await stage({ next: [other] });
+  const hero = { ...CAT, filename: "hero" };
+  await giveUpAfterSending(parts, hero);
+  parts.release();
+  await images(parts.server.outputDir, 1);
 
-  const other = await server.generate({ prompt: "a dog" });
+  expect(textOf(await parts.server.generate(DOG))).toMatch(
+    /^Warning: An earlier call \("a cat"\) .*hero\.jpeg\. .*exactly that call/m,
+  );
+  expect(textOf(await parts.server.generate({ prompt: "a cow" }))).not.toContain("hero");
+  expect(parts.api.requests).toHaveLength(3);
 
-  expect(other.isError).toBe(true);
-  expect(textOf(other)).toMatch(/\nWarning: An earlier call \("a cat"\) .*hero\.jpeg/);
-  expect(api.requests).toHaveLength(2);
+  expect(warningsOf(await parts.server.generate(hero))).toEqual([fromEarlier]);
+  expect(parts.api.requests).toHaveLength(3);
 });
 
-test("a call that its client gave up on while downloading goes on to the end", async () => {
-  const held = holdLink();
-  await using api = await startStandIn({ linkScript: [held.behaviour] });
-  await using server = await spawnServer({ api });
+test("a call given up while downloading goes on", async () => {
+  const released = deferred<undefined>();
+  await using parts = await stage({
+    api: {
+      script: [],
+      linkScript: [
+        (exchange) =>
+          void released.promise.then(() => {
+            linkServes()(exchange);
+          }),
+      ],
+    },
+  });
   const args = { ...CAT, response_format: "url" };
-  const first = begin(server, args);
-  await waitFor("the download", () => first.messages.some((message) => message.startsWith("downloading")));
-  await waitFor("the download's request", () => api.downloads.length === 1);
+  const first = begin(parts.server, args);
+  await waitFor("the download", () => parts.api.downloads.length === 1);
   first.giveUp();
-  await server.client.ping();
-  held.release();
-  await files(server, 1);
+  await parts.server.client.ping();
+  released.resolve(undefined);
+  await images(parts.server.outputDir, 1);
 
-  const second = await server.generate(args);
+  const second = await parts.server.generate(args);
 
   expect(warningsOf(second)).toEqual([fromEarlier]);
-  expect(toolOutputSchema.parse(second.structuredContent).image_urls).toHaveLength(1);
-  expect([api.requests.length, api.downloads.length]).toEqual([1, 1]);
+  expect(outputOf(second).image_urls).toHaveLength(1);
+  expect([parts.api.requests.length, parts.api.downloads.length]).toEqual([1, 1]);
 });
 
-test("a call that its client gave up on while saving goes on to the end", async () => {
-  await using signs = await temporaryDirectory();
-  const sign = join(signs.path, "now");
-  const slowLink = `import fs from "node:fs/promises";
-      import { existsSync } from "node:fs";
-      import { syncBuiltinESMExports } from "node:module";
-      import { setTimeout as sleep } from "node:timers/promises";
-      const link = fs.link;
-      fs.link = async (from, to) => {
-        while (!existsSync(${JSON.stringify(sign)})) await sleep(5);
-        return link(from, to);
-      };
-      syncBuiltinESMExports();`;
-  await using api = await startStandIn();
-  await using server = await spawnServer({ api, entry: [...preloading(slowLink), resolve("dist", "index.js")] });
-  const first = begin(server, { ...CAT, n: 2 });
-  await waitFor("the saving", () => first.messages.some((message) => message.startsWith("saving")));
+test("a call given up while saving goes on", async () => {
+  await using parts = await stage();
+  const args = { ...CAT, n: 2 };
+  const first = await beginAndSend(parts, args);
+  using disk = holdDisk("link", parts.server.outputDir);
+  parts.release();
+  await waitFor("the saving", () => disk.held() === 2);
   first.giveUp();
   await expect(first.result).rejects.toThrow("timed out");
-  await server.client.ping();
+  await parts.server.client.ping();
 
-  await writeFile(sign, "");
-  await files(server, 2);
+  disk.release();
+  await images(parts.server.outputDir, 2);
 
-  expect(warningsOf(await server.generate({ ...CAT, n: 2 }))).toEqual([fromEarlier]);
-  expect(api.requests).toHaveLength(1);
+  expect(warningsOf(await parts.server.generate(args))).toEqual([fromEarlier]);
+  expect(parts.api.requests).toHaveLength(1);
 });
 
-test("a call that its client gave up on is handed over with its images inline when they were asked for", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnServer({ api });
+test("images are handed over inline when they were asked for", async () => {
+  await using parts = await stage();
   const args = { ...CAT, return_images: true };
-  await giveUpAfterSending(server, api, args);
-  held.release();
-  await files(server, 1);
+  await giveUpAfterSending(parts, args);
+  parts.release();
+  await images(parts.server.outputDir, 1);
 
-  const second = await server.generate(args);
+  const second = await parts.server.generate(args);
 
   expect(warningsOf(second)).toEqual([fromEarlier]);
   const inline = second.content.flatMap((part) => (part.type === "image" ? [part.data] : []));
-  expect(inline).toEqual(api.deliveredImages.map((image) => image.toString("base64")));
-  expect(api.requests).toHaveLength(1);
+  expect(inline).toEqual(parts.api.deliveredImages.map((image) => image.toString("base64")));
 });
 
-test("a call that its client gave up on is known by what it asked for, not by the order of keys, spelled-out defaults, nulls or unknown parameters", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api, { prompt: "a cat", seed: 7, wait_for_previous: true });
-  held.release();
-  await files(server, 1);
+test.each([
+  [14, 1],
+  [16, 2],
+])("after %i minutes the same call costs %i requests in all", async (minutes, requests) => {
+  await using parts = await stage();
+  await giveUpAfterSending(parts);
+  parts.release();
+  await images(parts.server.outputDir, 1);
+  await parts.server.client.ping();
 
-  const second = await server.generate({
-    aspect_ratio: "1:1",
-    seed: 7,
-    n: 1,
-    model: "image-01",
-    response_format: "base64",
-    prompt: "a cat",
-    prompt_optimizer: false,
-    return_images: false,
-    output_dir: null,
-    filename: null,
-    subject_reference: null,
-  });
+  await parts.clock.advance(minutes * MINUTE_MS);
 
-  expect(warningsOf(second)).toEqual([fromEarlier]);
-  expect(api.requests).toHaveLength(1);
+  await parts.server.generate(CAT);
+  expect(parts.api.requests).toHaveLength(requests);
 });
 
-test("a call that its client gave up on is forgotten after 15 minutes", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: 60, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-  await giveUpAfterSending(server, api);
-  held.release();
-  await files(server, 1);
-  await sleep((16 * 60_000) / 60);
-
-  expect(warningsOf(await server.generate(CAT))).toEqual([]);
-  expect(api.requests).toHaveLength(2);
-});
-
-test("a call that its client gave up on keeps its own time limit, and the same call is told that the outcome is unknown", async () => {
-  await using api = await startStandIn({ script: [hold().behaviour] });
-  await using server = await spawnQuickServer({ api, speed: 10, env: { MINIMAX_TIMEOUT_MS: "60000" } });
-  await giveUpAfterSending(server, api);
-
-  await waitFor("the end of its budget", () => api.openExchanges() === 0);
-
-  const second = await server.generate(CAT);
-  expect(textOf(second)).toContain("no complete response came within the call's 60 s");
-  expect(api.requests).toHaveLength(1);
-});
-
-test("a call that its client gave up on ends with the process, soon, with code 0 and without a file", async () => {
-  await using api = await startStandIn({ script: [hold().behaviour] });
-  await using server = await spawnServer({ api });
-  await giveUpAfterSending(server, api);
-
-  const endedAtMs = performance.now();
-  server.transport.process.stdin.end();
-
-  expect(await server.exited).toEqual({ code: 0, signal: null });
-  expect(performance.now() - endedAtMs).toBeLessThan(EXIT_LIMIT_MS);
-  expect(await readdir(server.outputDir)).toEqual([]);
-  expect(server.transport.stderr).toBe("MiniMax Image MCP server running on stdio\n");
-  await waitFor("the closed connection", () => api.openExchanges() === 0);
-  expect(api.requests).toHaveLength(1);
-});
-
-test("a call that its client gave up on too late, when it has been answered, is not given up: the same call is a new one", async () => {
-  await using api = await startStandIn();
-  await using server = await spawnServer({ api });
-  await server.generate(CAT);
-  for (const requestId of [1, 99]) writeCancellation(server, requestId, TIMEOUT_REASONS[0][1]);
-
-  expect(warningsOf(await server.generate(CAT))).toEqual([]);
-  expect(api.requests).toHaveLength(2);
-});
-
-test("equal calls made at once stay two calls, also when both are given up and made again", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
-  await using server = await spawnServer({ api });
-  const calls = [begin(server), begin(server)];
-  await waitFor("both requests", () => api.requests.length === 2);
+test("equal calls at once stay two, also given up and made again", async () => {
+  await using parts = await stage({ held: 2 });
+  const calls = [await beginAndSend(parts), await beginAndSend(parts)];
   for (const call of calls) call.giveUp();
-  await server.client.ping();
+  await parts.server.client.ping();
 
-  const again = [begin(server), begin(server)];
-  await waitFor("progress", () => again.every(({ messages }) => messages.length > 0));
-  held.release();
+  const again = [begin(parts.server), begin(parts.server)];
+  parts.release();
   const results = await Promise.all(again.map(({ result }) => result));
 
   expect(results.map(warningsOf)).toEqual([[fromEarlier], [fromEarlier]]);
-  expect(
-    new Set(results.flatMap(({ structuredContent }) => toolOutputSchema.parse(structuredContent).file_paths)).size,
-  ).toBe(2);
-  expect(api.requests).toHaveLength(2);
+  expect(new Set(results.flatMap((result) => outputOf(result).file_paths)).size).toBe(2);
+  expect(parts.api.requests).toHaveLength(2);
 });
 
-test("equal calls of a client that says nothing are one from 55 s on, and both are answered", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: LONG_CALL_SPEED, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-  const first = await beginLongCall(server, api, { silent: true });
+test("equal calls in silence are one from 55 s on, and both are answered", async () => {
+  await using parts = await stage();
+  const first = await beginAndSend(parts, CAT, { silent: true });
+  await parts.clock.advance(55 * SECOND_MS);
 
-  const second = begin(server, CAT, { silent: true });
-  await server.client.ping();
-  held.release();
+  const second = begin(parts.server, CAT, { silent: true });
+  await parts.server.client.ping();
+  parts.release();
 
   expect(warningsOf(await first.result)).toEqual([]);
   expect(warningsOf(await second.result)).toEqual([fromEarlier]);
-  await files(server, 1);
-  expect(api.requests).toHaveLength(1);
-  expect(warningsOf(await server.generate(CAT))).toEqual([]);
-  expect(api.requests).toHaveLength(2);
+  await images(parts.server.outputDir, 1);
+  expect(parts.api.requests).toHaveLength(1);
+  expect(warningsOf(await parts.server.generate(CAT))).toEqual([]);
 });
 
-test("equal calls of a client that says nothing are one also when the first ended meanwhile, after 55 s: once", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: LONG_CALL_SPEED, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-  const first = await beginLongCall(server, api, { silent: true });
-  held.release();
+test("equal calls in silence are one when the first ended late, once", async () => {
+  await using parts = await stage();
+  const first = await beginAndSend(parts, CAT, { silent: true });
+  await parts.clock.advance(55 * SECOND_MS);
+  parts.release();
   await first.result;
 
-  expect(warningsOf(await server.generate({ prompt: "a dog" }))).toEqual([]);
-  expect(api.requests).toHaveLength(2);
-  expect(warningsOf(await begin(server, CAT, { silent: true }).result)).toEqual([fromEarlier]);
-  expect(api.requests).toHaveLength(2);
-  expect(warningsOf(await begin(server, CAT, { silent: true }).result)).toEqual([]);
-  expect(api.requests).toHaveLength(3);
+  expect(warningsOf(await parts.server.generate(DOG))).toEqual([]);
+  expect(warningsOf(await begin(parts.server, CAT, { silent: true }).result)).toEqual([fromEarlier]);
+  expect(parts.api.requests).toHaveLength(2);
+  expect(warningsOf(await begin(parts.server, CAT, { silent: true }).result)).toEqual([]);
+  expect(parts.api.requests).toHaveLength(3);
 });
 
-test("equal calls of a client that says nothing stay two when the first ended sooner, and when it asks for progress", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [succeed(), held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: LONG_CALL_SPEED, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-  await begin(server, CAT, { silent: true }).result;
-  const second = await beginLongCall(server, api);
-  held.release();
-
-  expect(warningsOf(await second.result)).toEqual([]);
-  expect(warningsOf(await begin(server, CAT, { silent: true }).result)).toEqual([]);
-  expect(api.requests).toHaveLength(3);
-});
-
-test("equal calls of a client that says nothing stay two before that", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
-  await using server = await spawnServer({ api });
-  const calls = [begin(server, CAT, { silent: true }), begin(server, CAT, { silent: true })];
-  await waitFor("both requests", () => api.requests.length === 2);
-  held.release();
-
-  for (const { result } of calls) expect(warningsOf(await result)).toEqual([]);
-  await files(server, 2);
-  expect(api.requests).toHaveLength(2);
-});
-
-test("equal calls of a client that asks for progress stay two, however long the first has been running", async () => {
-  const held = hold();
-  await using api = await startStandIn({ script: [held.behaviour, held.behaviour] });
-  await using server = await spawnQuickServer({ api, speed: LONG_CALL_SPEED, env: { MINIMAX_TIMEOUT_MS: "300000" } });
-  const first = await beginLongCall(server, api);
-  const second = begin(server);
-  await waitFor("the second request", () => api.requests.length === 2);
-  held.release();
+test.each([
+  ["before 55 s", true, 54],
+  ["with progress, however late", false, 200],
+])("equal calls stay two %s", async (_, silent, seconds) => {
+  await using parts = await stage();
+  const first = await beginAndSend(parts, CAT, { silent });
+  await parts.clock.advance(seconds * SECOND_MS);
+  const second = await beginAndSend(parts, CAT, { silent });
+  parts.release();
 
   expect(warningsOf(await first.result)).toEqual([]);
   expect(warningsOf(await second.result)).toEqual([]);
-  await files(server, 2);
+  await images(parts.server.outputDir, 2);
 });
 
-test("the SDK's client that times out after 2 s on an image of 5 s gets it by the same call again, for one request", async () => {
-  await using api = await startStandIn({ generationMs: 5000 });
-  await using server = await spawnServer({ api });
-  const call = { name: TOOL, arguments: CAT };
+test.each([
+  ["early in silence", true, 54],
+  ["late with progress", false, 200],
+])("a call that was answered %s has been received", async (_, silent, seconds) => {
+  await using parts = await stage();
+  const first = await beginAndSend(parts, CAT, { silent });
+  await parts.clock.advance(seconds * SECOND_MS);
+  parts.release();
+  await first.result;
 
-  await expect(server.client.callTool(call, CallToolResultSchema, { timeout: 2000 })).rejects.toThrow("timed out");
-  const second = CallToolResultSchema.parse(await server.client.callTool(call));
-
-  expect(second.structuredContent).toMatchObject({ saved_count: 1 });
-  expect(warningsOf(second)).toEqual([fromEarlier]);
-  await files(server, 1);
-  expect(api.requests).toHaveLength(1);
+  expect(warningsOf(await begin(parts.server, CAT, { silent: true }).result)).toEqual([]);
+  expect(parts.api.requests).toHaveLength(2);
 });
-
-test("the model is told what to do after a timeout, in the instructions and in the tool's description", async () => {
-  await using api = await startStandIn();
-  await using server = await spawnServer({ api });
-
-  const { tools } = await server.client.listTools();
-
-  expect(server.client.getInstructions()).toContain("If a call times out, make exactly the same call again");
-  expect(tools[0]?.description).toContain("If a call times out, make exactly the same call again");
-});
-
-/** Makes a call with an id that is known, and takes it back with a reason once its request has been sent. */
-async function cancelRaw(server: SpawnedServer, api: StandIn, reason: string | undefined): Promise<void> {
-  const params = { name: TOOL, arguments: CAT };
-  server.transport.write(`${JSON.stringify({ jsonrpc: "2.0", id: "raw", method: "tools/call", params })}\n`);
-  await waitFor("the request", () => api.requests.length === 1);
-  writeCancellation(server, "raw", reason);
-  await server.client.ping();
-}
-
-function writeCancellation(server: SpawnedServer, requestId: string | number, reason: string | undefined): void {
-  const notification = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } };
-  server.transport.write(`${JSON.stringify(notification)}\n`);
-}
-
-function holdLink(): { readonly behaviour: LinkBehaviour; readonly release: () => void } {
-  const released = deferred<undefined>();
-  return {
-    behaviour: (exchange) => {
-      void released.promise.then(() => {
-        linkServes()(exchange);
-      });
-    },
-    release: () => {
-      released.resolve(undefined);
-    },
-  };
-}

@@ -26,7 +26,7 @@ async function checkout(): Promise<Checkout> {
   };
 }
 
-test("the licences of the bundle: a checkout below a directory called node_modules names the packages in it, and not itself", async () => {
+test("a project below a node_modules names its packages, and not itself", async () => {
   await using project = await checkout();
   const files = [
     join(project.path, "src", "index.ts"),
@@ -41,7 +41,7 @@ test("the licences of the bundle: a checkout below a directory called node_modul
   expect(text).not.toContain("this-project");
 });
 
-test("the licences of the bundle: a package without a licence file stops the build", async () => {
+test("a package without a licence file stops the build", async () => {
   await using project = await checkout();
   const file = await project.install("unlicensed");
 

@@ -140,7 +140,7 @@ const BREAKS: readonly (readonly [assumption: string, change: (reply: Reply, ask
   ["a prompt of exactly 1500", (reply, { prompt }) => prompt?.length === 1500 && (reply.body = REFUSAL)],
 ];
 
-test("the stand-in keeps every assumption that is held against the real API, and no body holds a secret", async () => {
+test("the stand-in keeps every assumption, and no body holds a secret", async () => {
   await using api = await startStandIn({ createImage });
   await using directory = await temporaryDirectory();
 

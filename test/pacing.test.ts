@@ -1,84 +1,92 @@
 import { expect, test } from "vitest";
 import { refuse } from "../stand-in/behaviours.ts";
 import { startStandIn } from "../stand-in/server.ts";
-import { bigJpeg } from "./support/big-jpeg.ts";
-import { type SeenProgress, spawnQuickServer, textOf } from "./support/server.ts";
+import { smallImage } from "./support/big-jpeg.ts";
+import { manualClock } from "./support/manual-clock.ts";
+import { begin } from "./support/pending-call.ts";
+import { outputOf, spawnServer, startServer, textOf } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const SPEED = 25;
-const SCALED_MINUTE_MS = 40_000 / SPEED;
-const LONG = { MINIMAX_TIMEOUT_MS: "300000" };
-const tiny = { prompt: "a cat" };
+const CAT = { prompt: "a cat" };
+const WINDOW_MS = 61_000;
 
-test("pacing lets 25 calls at once succeed where 10 a minute are allowed, without one refusal", async () => {
-  await using api = await startStandIn({ requestsPerMinute: 10, minuteMs: SCALED_MINUTE_MS, createImage });
-  await using server = await spawnQuickServer({ api, speed: SPEED, env: LONG });
+test("25 calls at once are sent 10 a minute, and all succeed", async () => {
+  await using api = await startStandIn({ createImage: smallImage });
+  const clock = manualClock();
+  await using server = await startServer({ api, clock, requestsPerMinute: 10 });
+  const calls = Array.from({ length: 25 }, () => begin(server));
 
-  const results = await Promise.all(Array.from({ length: 25 }, () => server.generate(tiny)));
+  for (const sent of [10, 20, 25]) {
+    await waitFor(`${sent} requests`, () => api.requests.length === sent);
+    await clock.advance(WINDOW_MS - 1);
+    await server.client.ping();
+    expect(api.requests).toHaveLength(sent);
+    await clock.advance(1);
+  }
 
-  for (const result of results) expect(result.structuredContent).toMatchObject({ saved_count: 1 });
+  for (const { result } of calls) expect(outputOf(await result).saved_count).toBe(1);
   expect(api.requests).toHaveLength(25);
 });
 
-test("pacing is first come, first served, and says how many go first", async () => {
-  await using api = await startStandIn({ createImage });
-  await using server = await spawnQuickServer({ api, speed: SPEED, env: { ...LONG, MINIMAX_RPM: "1" } });
-  const seen: SeenProgress[] = [];
-  const prompts = ["first", "second", "third"];
+test("first come, first served, and each is told how many go first", async () => {
+  await using api = await startStandIn({ createImage: smallImage });
+  const clock = manualClock();
+  await using server = await startServer({ api, clock, requestsPerMinute: 1 });
+  const calls = ["first", "second", "third"].map((prompt) => begin(server, { prompt }));
+  await calls[2]?.reaches(/^waiting for a slot/);
+  await clock.advance(10_000);
+  await calls[1]?.reaches(/, 0 calls ahead, about 5\d s/);
+  await calls[2]?.reaches(/, 1 call ahead, about 11\d s/);
 
-  await Promise.all(
-    prompts.map((prompt) => server.generate({ prompt }, { onProgress: (progress) => seen.push(progress) })),
-  );
+  for (const { result } of calls) {
+    outputOf(await result);
+    await clock.advance(WINDOW_MS);
+  }
 
-  expect(api.requests.map(({ body }) => body)).toMatchObject(prompts.map((prompt) => ({ prompt })));
-  const messages = seen.map(({ message }) => message ?? "");
-  expect(messages).toContainEqual(expect.stringMatching(/waiting for a slot.*, [12] calls? ahead, about \d+ s/));
-  expect(messages).toContainEqual(expect.stringMatching(/waiting for a slot.*, 0 calls ahead, about \d+ s/));
+  expect(api.requests.map(({ body }) => body)).toMatchObject([
+    { prompt: "first" },
+    { prompt: "second" },
+    { prompt: "third" },
+  ]);
 });
 
-test("pacing lets a rate limit seen by one call hold back the others", async () => {
-  await using api = await startStandIn({ script: [refuse(1002)], createImage });
-  await using server = await spawnQuickServer({ api, speed: SPEED, env: { ...LONG, MINIMAX_RPM: "0" } });
-  let limited = false;
-  const first = server.generate(tiny, {
-    onProgress: ({ message }) => {
-      limited ||= message?.includes("Attempt 2 of 4") === true;
-    },
-  });
-  await waitFor("the rate limit", () => limited);
-  const startedAt = performance.now();
+test("a rate limit seen by one call holds back the others", async () => {
+  await using api = await startStandIn({ script: [refuse(1002)], createImage: smallImage });
+  const clock = manualClock();
+  await using server = await startServer({ api, clock });
+  const first = begin(server);
+  await first.reaches(/Attempt 2 of 4/);
 
-  await server.generate({ prompt: "the other" });
+  const second = begin(server, { prompt: "the other" });
+  await second.reaches(/^waiting/);
+  await clock.advance(59_000);
+  await server.client.ping();
+  expect(api.requests).toHaveLength(1);
 
-  expect((performance.now() - startedAt) * SPEED).toBeGreaterThan(40_000);
-  expect(await first).toMatchObject({ structuredContent: { saved_count: 1 } });
+  await clock.advance(30_000);
+  expect(outputOf(await second.result).saved_count).toBe(1);
+  expect(outputOf(await first.result).saved_count).toBe(1);
 });
 
-test("pacing refuses a call whose turn would come too late, and nothing is sent for it", async () => {
-  await using api = await startStandIn({ createImage });
-  await using server = await spawnQuickServer({
-    api,
-    speed: 5,
-    env: { MINIMAX_TIMEOUT_MS: "40000", MINIMAX_RPM: "1" },
-  });
+test("without MINIMAX_RPM the eleventh call waits", async () => {
+  await using api = await startStandIn({ createImage: smallImage });
+  await using server = await spawnServer({ api });
+  const calls = Array.from({ length: 11 }, () => begin(server));
+  await calls[10]?.reaches(/^waiting for a slot/);
 
-  const [first, second] = await Promise.all([server.generate(tiny), server.generate(tiny)]);
+  await Promise.all(calls.slice(0, 10).map(({ result }) => result));
 
-  expect(first.structuredContent).toMatchObject({ saved_count: 1 });
+  expect(api.requests).toHaveLength(10);
+});
+
+test("a call whose turn would come too late is refused, unsent", async () => {
+  await using api = await startStandIn({ createImage: smallImage });
+  await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "40000", MINIMAX_RPM: "1" } });
+
+  const [first, second] = await Promise.all([server.generate(CAT), server.generate(CAT)]);
+
+  expect(outputOf(first).saved_count).toBe(1);
   expect(textOf(second)).toMatch(/the next free slot is in \d\d s/);
   expect(textOf(second)).toContain("Nothing was sent or billed");
   expect(api.requests).toHaveLength(1);
 });
-
-test("pacing can be turned off", async () => {
-  await using api = await startStandIn({ createImage });
-  await using server = await spawnQuickServer({ api, speed: 1, env: { MINIMAX_RPM: "0" } });
-
-  await Promise.all(Array.from({ length: 30 }, () => server.generate(tiny)));
-
-  expect(api.requests).toHaveLength(30);
-});
-
-function createImage(): Promise<Buffer> {
-  return Promise.resolve(bigJpeg(2000));
-}

@@ -1,47 +1,42 @@
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, rmdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
-import { startStandIn } from "../stand-in/server.ts";
-import { runServer } from "./support/run-server.ts";
-import { type SeenProgress, spawnServer } from "./support/server.ts";
+import { TOOL_NAME } from "../src/constants.ts";
+import { fallSilent } from "../stand-in/behaviours.ts";
+import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
+import { smallImage } from "./support/big-jpeg.ts";
+import { type Run, runServer, type SeenProgress, spawnServer, STARTED } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const shared = shareServer((api) => spawnServer({ api, env: { MINIMAX_RPM: "0" } }));
+const ON_WINDOWS = process.platform === "win32";
+
+const shared = shareServer();
 
 test.each([
-  ["without a key", {}, "MINIMAX_API_KEY is required"],
-  ["with a blank key", { MINIMAX_API_KEY: "  " }, "MINIMAX_API_KEY is required"],
+  ["without a key", {}, ["MINIMAX_API_KEY is required"]],
+  ["with a blank key", { MINIMAX_API_KEY: "  " }, ["MINIMAX_API_KEY is required"]],
+  ["with a key no header can carry", { MINIMAX_API_KEY: "SECRET\u2026end" }, ["MINIMAX_API_KEY contains characters"]],
   [
-    "with a key that no header can carry",
-    { MINIMAX_API_KEY: "sk-api-\u2026end" },
-    "MINIMAX_API_KEY contains characters",
+    "with a host that holds a user",
+    { MINIMAX_API_KEY: "k", MINIMAX_API_HOST: "http://anna:SECRET@127.0.0.1:9" },
+    ["MINIMAX_API_HOST must be global, cn, or an https:// origin"],
   ],
-  [
-    "with a plain http host",
-    { MINIMAX_API_KEY: "k", MINIMAX_API_HOST: "http://api.minimax.io" },
-    "MINIMAX_API_HOST must be",
-  ],
-])("starting: %s says what to do on stderr and exits with 1", async (_, env, words) => {
+  ["with two bad variables", { MINIMAX_API_HOST: "ftp://x" }, ["- MINIMAX_API_KEY", "- MINIMAX_API_HOST"]],
+])("a start %s says what to do and exits with 1", async (_, env, words) => {
   await using directory = await temporaryDirectory();
 
   const { code, stdout, stderr } = await runServer({ env, cwd: directory.path });
 
   expect(code).toBe(1);
-  expect(stderr).toContain(words);
-  expect(stderr).not.toContain("sk-api-");
+  for (const word of words) expect(stderr).toContain(word);
+  expect(stderr).not.toContain("SECRET");
   expect(stdout).toBe("");
   expect(await readdir(directory.path)).toEqual([]);
 });
 
-test("starting names every bad variable in one message", async () => {
-  const { stderr } = await runServer({ env: { MINIMAX_API_HOST: "ftp://x" } });
-
-  expect(stderr).toContain("MINIMAX_API_KEY");
-  expect(stderr).toContain("MINIMAX_API_HOST");
-});
-
-test("starting that fails for a reason nobody has thought of is one line on stderr, without a stack, and exit 1", async () => {
+test("a start that fails unexpectedly is one line on stderr, and exit 1", async () => {
   const preload = `const on = process.on;
       process.on = (event, ...rest) => {
         if (event === "SIGHUP") throw new Error("signals are\\nnot available");
@@ -54,16 +49,41 @@ test("starting that fails for a reason nobody has thought of is one line on stde
 });
 
 test("starting has no side effects on the disk", async () => {
-  await using api = await startStandIn();
-  await using server = await spawnServer({ api, env: { MINIMAX_OUTPUT_DIR: "" } });
+  await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" }, env: { MINIMAX_OUTPUT_DIR: "" } });
 
   await server.client.listTools();
 
   expect(await readdir(server.outputDir)).toEqual([]);
 });
 
-test("progress comes at once, rises strictly, stays within the total and ends with the result", async () => {
-  await using api = await startStandIn({ generationMs: 300 });
+test.skipIf(ON_WINDOWS)("a deleted working directory matters only where it is needed", async () => {
+  await using directory = await temporaryDirectory();
+  const env = { MINIMAX_API_KEY: STAND_IN_KEY, HOME: "" };
+
+  expect(await runWithoutDirectory(["--version"], env)).toMatchObject({ code: 0, stderr: "" });
+  expect(await runWithoutDirectory(["--help"], env)).toMatchObject({ code: 0, stderr: "" });
+  const absolute = { ...env, MINIMAX_OUTPUT_DIR: directory.path };
+  expect(await runWithoutDirectory([], absolute)).toMatchObject({ code: 0, stderr: STARTED });
+  const relative = { ...env, MINIMAX_OUTPUT_DIR: "images", MINIMAX_API_HOST: "ftp://x" };
+  const refused = await runWithoutDirectory([], relative);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(
+    /^The server cannot start:\n- MINIMAX_API_HOST .*\n- MINIMAX_OUTPUT_DIR is relative, and the working directory has been deleted: give an absolute path\.\n$/,
+  );
+});
+
+test.skipIf(ON_WINDOWS).each(["", "not/absolute"])("a HOME of %j gives no relative base directory", async (HOME) => {
+  await using api = await startStandIn({ script: [fallSilent()] });
+  const env = { MINIMAX_API_KEY: STAND_IN_KEY, MINIMAX_API_HOST: api.url, HOME };
+
+  const { stdout, code } = await runServer({ cwd: "/", args: ["--check"], env });
+
+  expect(code).not.toBeNull();
+  expect(stdout).toMatch(/^Base directory +\//m);
+});
+
+test("progress comes at once, rises strictly, and ends with the result", async () => {
+  await using api = await startStandIn({ generationMs: 300, createImage: smallImage });
   await using server = await spawnServer({ api });
   const seen: SeenProgress[] = [];
 
@@ -93,15 +113,29 @@ test("progress is not sent when no token was given", async () => {
 test.each([0, ""])("progress takes %j for a token", async (progressToken) => {
   const { server } = shared.begin();
   const { length: before } = server.transport.stdout;
-  const request = {
-    jsonrpc: "2.0",
-    id: "with-token",
-    method: "tools/call",
-    params: { name: "minimax_image_generate", arguments: { prompt: "a cat" }, _meta: { progressToken } },
-  };
+  const params = { name: TOOL_NAME, arguments: { prompt: "a cat" }, _meta: { progressToken } };
 
-  server.transport.write(`${JSON.stringify(request)}\n`);
+  server.transport.write(`${JSON.stringify({ jsonrpc: "2.0", id: "with-token", method: "tools/call", params })}\n`);
 
   await waitFor("the result", () => server.transport.stdout.slice(before).includes('"with-token"'));
   expect(server.transport.stdout.slice(before)).toContain(`"progressToken":${JSON.stringify(progressToken)}`);
 });
+
+/** The shell deletes its own directory and then becomes the server. */
+async function runWithoutDirectory(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Run> {
+  await using directory = await temporaryDirectory();
+  const cwd = join(directory.path, "gone");
+  await mkdir(cwd);
+  const node = [process.execPath, resolve("dist", "index.js")];
+  try {
+    return await runServer({
+      command: ["/bin/sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", ...node],
+      args,
+      env,
+      cwd,
+      input: "",
+    });
+  } finally {
+    await rmdir(cwd).catch(() => undefined);
+  }
+}

@@ -2,15 +2,19 @@ import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
+import { TOOL_NAME } from "../src/constants.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { type SpawnedServer, spawnServer } from "./support/server.ts";
+import { shareServer } from "./support/share-server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 
-const ON_WINDOWS = process.platform === "win32";
 const SHOWS_VIEWS = {
   extensions: { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } },
 };
 const NO_API = { url: "http://127.0.0.1:9" };
+
+const plain = shareServer();
+const shared = shareServer({ capabilities: SHOWS_VIEWS });
 
 const uriOf = (path: string): string => `minimax-image:///${encodeURIComponent(path)}`;
 
@@ -23,17 +27,17 @@ async function refusal(server: SpawnedServer, uri: string): Promise<McpError> {
   return error;
 }
 
-test("a client that does not show views is told of tools and of nothing else, and gets no resources", async () => {
-  await using server = await spawnServer({ api: NO_API });
+test("without views a client is told of tools alone, and gets no resources", async () => {
+  const { server } = plain.begin();
 
   expect(server.client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true } });
-  expect(server.client.getInstructions()).toContain("minimax_image_generate");
+  expect(server.client.getInstructions()).toContain(TOOL_NAME);
   expect((await refusal(server, "ui://minimax-image/images")).code).toBe(ErrorCode.MethodNotFound);
   expect((await refusal(server, uriOf("/etc/passwd"))).code).toBe(ErrorCode.MethodNotFound);
 });
 
-test("a client that does not show views pays less than 80 bytes of tools/list for the view", async () => {
-  await using server = await spawnServer({ api: NO_API });
+test("without views a client pays less than 80 bytes of tools/list for them", async () => {
+  const { server } = plain.begin();
 
   const { tools } = await server.client.listTools();
 
@@ -41,7 +45,7 @@ test("a client that does not show views pays less than 80 bytes of tools/list fo
   expect(JSON.stringify({ _meta: tools[0]?._meta }).length).toBeLessThan(80);
 });
 
-test("a client that does not show views of an unknown revision is answered with the newest that the server knows", async () => {
+test("a client of an unknown revision is answered with the newest one", async () => {
   await using server = await spawnServer({ api: NO_API });
   const request = { protocolVersion: "2099-01-01", capabilities: {}, clientInfo: { name: "new", version: "1" } };
 
@@ -49,9 +53,8 @@ test("a client that does not show views of an unknown revision is answered with 
   await expect.poll(() => server.transport.stdout).toMatch(/"protocolVersion":"20[\d-]+".*"id":"again"/);
 });
 
-test("a client that shows views is told of resources, finds the view by the tool, and gets one page that loads nothing", async () => {
-  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
-  const { client } = server;
+test("with views a client finds one page by the tool, which loads nothing", async () => {
+  const { client } = shared.begin().server;
 
   expect(client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true }, resources: {} });
   const { tools } = await client.listTools();
@@ -71,8 +74,8 @@ test("a client that shows views is told of resources, finds the view by the tool
   );
 });
 
-test("a client that shows views reads an image below the base, to the last byte, whatever its name", async () => {
-  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+test("an image below the base is read to the last byte, whatever its name", async () => {
+  const { server } = shared.begin();
   const path = join(server.outputDir, "Ä cat #1 50% & (more)'s.png");
   const bytes = bigJpeg(300_000);
   await writeFile(path, bytes);
@@ -82,7 +85,7 @@ test("a client that shows views reads an image below the base, to the last byte,
   expect(contents).toStrictEqual([{ uri: uriOf(path), mimeType: "image/jpeg", blob: bytes.toString("base64") }]);
 });
 
-test("a client that shows views reads an image in a directory for references", async () => {
+test("an image in a directory for references is read", async () => {
   await using elsewhere = await temporaryDirectory();
   await using server = await spawnServer({
     api: NO_API,
@@ -95,8 +98,8 @@ test("a client that shows views reads an image in a directory for references", a
   expect((await server.client.readResource({ uri: uriOf(path) })).contents).toHaveLength(1);
 });
 
-test("a client that shows views reads an image of just below 7 MB in a line that the SDK's client takes, and is refused a larger one", async () => {
-  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+test("an image is read up to 7 MB, which fits into the SDK's line", async () => {
+  const { server } = shared.begin();
   const path = join(server.outputDir, "large.jpeg");
   await writeFile(path, bigJpeg(6_999_999));
   const { contents } = await server.client.readResource({ uri: uriOf(path) });
@@ -105,7 +108,7 @@ test("a client that shows views reads an image of just below 7 MB in a line that
   await truncate(path, 7_000_000);
 
   expect((await refusal(server, uriOf(path))).message).toContain("7 MB or larger");
-}, 120_000);
+});
 
 test.each([
   ["a file outside", (_base: string, outside: string) => uriOf(join(outside, "secret.jpeg"))],
@@ -120,9 +123,9 @@ test.each([
   ["broken percent-encoding", () => "minimax-image:///%E0%A4%A"],
   ["another scheme", (base: string) => `file://${join(base, "image.jpeg")}`],
   ["another view", () => "ui://minimax-image/other"],
-])("a client that shows views is refused %s", async (_case, uri) => {
+])("%s is not read", async (_, uri) => {
   await using outside = await temporaryDirectory();
-  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+  const { server } = shared.begin();
   await writeFile(join(outside.path, "secret.jpeg"), bigJpeg(5000));
   await writeFile(join(server.outputDir, "image.jpeg"), bigJpeg(5000));
   await writeFile(join(server.outputDir, "notes.txt"), "nothing to see");
@@ -133,9 +136,9 @@ test.each([
   ).toHaveLength(1);
 });
 
-test.skipIf(ON_WINDOWS)("a client that shows views is refused what a link inside leads out to", async () => {
+test.skipIf(process.platform === "win32")("what a link inside leads out to is not read", async () => {
   await using outside = await temporaryDirectory();
-  await using server = await spawnServer({ api: NO_API, capabilities: SHOWS_VIEWS });
+  const { server } = shared.begin();
   await writeFile(join(outside.path, "secret.jpeg"), bigJpeg(5000));
   await mkdir(join(server.outputDir, "inside"));
   await symlink(join(outside.path, "secret.jpeg"), join(server.outputDir, "link.jpeg"));

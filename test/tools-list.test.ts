@@ -1,7 +1,6 @@
 import { format, resolveConfig } from "prettier";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { startStandIn } from "../stand-in/server.ts";
 import { spawnServer } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -33,8 +32,7 @@ const toolsAnswer = z.object({
 type Schema = z.infer<typeof schemaObject>;
 
 async function listTools(): Promise<z.infer<typeof toolsAnswer>["result"]> {
-  await using api = await startStandIn();
-  await using server = await spawnServer({ api });
+  await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
   server.transport.write(`${JSON.stringify({ jsonrpc: "2.0", id: "list", method: "tools/list" })}\n`);
   const line = await waitFor("the answer to tools/list", () =>
     server.transport.stdout
@@ -53,24 +51,24 @@ function withinSchema(schema: Schema): Schema[] {
 
 const listed = await listTools();
 
-test("the answer to tools/list is the one that was last agreed on", async () => {
+test("tools/list is the one that was last agreed on", async () => {
   const text = JSON.stringify(listed, null, 2);
   const config = await resolveConfig("test/tools-list.json");
 
   await expect(await format(text, { ...config, parser: "json" })).toMatchFileSnapshot("tools-list.json");
 });
 
-test("the answer to tools/list stays under 7 kB, because each client pays for it in every conversation", () => {
+test("tools/list stays under 7 kB, which every conversation pays for", () => {
   expect(Buffer.byteLength(JSON.stringify(listed))).toBeLessThan(7000);
 });
 
-test("the answer to tools/list uses only keywords that every model API takes", () => {
+test("tools/list uses only keywords that every model API takes", () => {
   const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
   const keywords = schemas.flatMap(withinSchema).flatMap(Object.keys);
   expect([...new Set(keywords)].filter((keyword) => !PORTABLE_KEYWORDS.includes(keyword))).toEqual([]);
 });
 
-test("the answer to tools/list says every range in the description too, because some clients strip the keywords", () => {
+test("tools/list says every range in words, too: some clients strip keywords", () => {
   const parameters = listed.tools.flatMap(({ inputSchema }) =>
     withinSchema(inputSchema).flatMap((schema) => Object.entries(schemaObject.parse(schema["properties"] ?? {}))),
   );
@@ -85,12 +83,12 @@ test("the answer to tools/list says every range in the description too, because 
   expect(unsaid).toEqual([]);
 });
 
-test("the answer to tools/list says the essential, with the words people search for, in the first 150 characters", () => {
+test("tools/list says the essential in its first 150 characters", () => {
   const start = listed.tools.map(({ description }) => z.string().parse(description).slice(0, 150)).join("");
   for (const word of ["Generate", "image", "text prompt", "save", "Costs money"]) expect(start).toContain(word);
 });
 
-test("the answer to tools/list describes every parameter", () => {
+test("tools/list describes every parameter", () => {
   const parameters = listed.tools.flatMap(({ inputSchema }) =>
     Object.entries(schemaObject.parse(inputSchema["properties"])),
   );
@@ -99,7 +97,7 @@ test("the answer to tools/list describes every parameter", () => {
   expect(undescribed.map(([parameter]) => parameter)).toEqual([]);
 });
 
-test("the answer to tools/list gives every integer bounds that are exact numbers everywhere", () => {
+test("tools/list gives every integer exact bounds", () => {
   const schemas = listed.tools.flatMap(({ inputSchema, outputSchema }) => [inputSchema, outputSchema]);
   const integers = schemas.flatMap(withinSchema).filter((schema) => schema["type"] === "integer");
   const exact = z.int().gt(Number.MIN_SAFE_INTEGER).lt(Number.MAX_SAFE_INTEGER);

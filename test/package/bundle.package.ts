@@ -7,9 +7,8 @@ import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import manifest from "../../package.json";
-import { toolOutputSchema } from "../../src/schemas.ts";
 import { STAND_IN_KEY, startStandIn } from "../../stand-in/server.ts";
-import { spawnServer } from "../support/server.ts";
+import { outputOf, spawnServer } from "../support/server.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary-directory.ts";
 import { BUNDLE } from "./npm.ts";
 
@@ -48,14 +47,13 @@ const start = (
   const filledEnv = Object.entries(env).map(([name, value]) => [name, filled(value, settings)]);
   return spawnServer({
     api,
-    command: process.execPath,
     capabilities,
-    entry: args.map((argument) => filled(argument, settings)),
+    command: [process.execPath, ...args.map((argument) => filled(argument, settings))],
     env: { HOME: directory.path, ...z.record(z.string(), z.string()).parse(Object.fromEntries(filledEnv)) },
   });
 };
 
-test("the bundle for Claude Desktop asks for the key as a secret, and for the directory as a directory", () => {
+test("the bundle asks for the key as a secret", () => {
   expect(bundle.user_config).toMatchObject({
     api_key: { type: "string", sensitive: true, required: true },
     output_directory: { type: "directory" },
@@ -63,7 +61,7 @@ test("the bundle for Claude Desktop asks for the key as a secret, and for the di
   expect(bundle.version).toBe(manifest.version);
 });
 
-test("the bundle for Claude Desktop names the tool that the server has", async () => {
+test("the bundle names the tool that the server has", async () => {
   await using api = await startStandIn();
   await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url });
 
@@ -72,7 +70,7 @@ test("the bundle for Claude Desktop names the tool that the server has", async (
   expect(bundle.tools.map(({ name }) => name)).toEqual(tools.map(({ name }) => name));
 });
 
-test("the bundle for Claude Desktop carries the view for a client that shows it", async () => {
+test("the bundle carries the view", async () => {
   await using api = await startStandIn();
   await using server = await start(
     api,
@@ -86,7 +84,7 @@ test("the bundle for Claude Desktop carries the view for a client that shows it"
   expect(JSON.stringify(contents)).toContain("<!doctype html>");
 });
 
-test("the bundle for Claude Desktop starts as its manifest says, and generates into the chosen directory", async () => {
+test("the bundle starts by its manifest and saves in the chosen directory", async () => {
   await using api = await startStandIn();
   await using chosen = await temporaryDirectory();
   await using server = await start(api, {
@@ -97,7 +95,7 @@ test("the bundle for Claude Desktop starts as its manifest says, and generates i
 
   const result = await server.generate({ prompt: "a cat" });
 
-  const { file_paths } = toolOutputSchema.parse(result.structuredContent);
+  const { file_paths } = outputOf(result);
   expect(file_paths).toHaveLength(1);
   expect(file_paths[0]).toContain(chosen.path);
   expect(await sharp(file_paths[0]).metadata()).toMatchObject({ format: "jpeg", width: 1024, height: 1024 });
@@ -106,13 +104,13 @@ test("the bundle for Claude Desktop starts as its manifest says, and generates i
 test.each([
   ["left as a placeholder", {}],
   ["passed on empty", { output_directory: "" }],
-])("the bundle for Claude Desktop generates without a chosen directory: %s", async (_case, settings) => {
+])("the bundle saves without a chosen directory: %s", async (_case, settings) => {
   await using api = await startStandIn();
   await using server = await start(api, { api_key: STAND_IN_KEY, api_host: api.url, ...settings });
 
   const result = await server.generate({ prompt: "a cat" });
 
-  const { file_paths } = toolOutputSchema.parse(result.structuredContent);
+  const { file_paths } = outputOf(result);
   expect(file_paths[0]).toContain(join(server.outputDir, "output"));
   expect(file_paths[0]).not.toContain("user_config");
 });

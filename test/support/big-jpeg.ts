@@ -10,3 +10,8 @@ const END = Buffer.from("ffd9", "hex");
 export function bigJpeg(bytes: number): Buffer {
   return Buffer.concat([HEADER, randomFillSync(Buffer.alloc(bytes - HEADER.length - END.length)), END]);
 }
+
+/** A quick `createImage` for the stand-in, where the pixels do not matter. */
+export function smallImage(): Promise<Buffer> {
+  return Promise.resolve(bigJpeg(5000));
+}

@@ -5,7 +5,7 @@ import { succeed } from "../../stand-in/behaviours.ts";
 import { linkServes } from "../../stand-in/object-store.ts";
 import { type StandIn, type StandInOptions, startStandIn } from "../../stand-in/server.ts";
 import { bigJpeg } from "./big-jpeg.ts";
-import type { SpawnedServer } from "./server.ts";
+import { type SpawnedServer, type SpawnOptions, spawnServer } from "./server.ts";
 
 /** How the stand-in behaves in one test. */
 type Play = Pick<StandInOptions, "script" | "otherwise" | "linkScript" | "linkOtherwise" | "createImage">;
@@ -21,11 +21,11 @@ interface Visit {
  * image and an empty base directory, and fails when it leaves a half-written file. What comes in late falls to the next
  * test, which did not ask for it.
  *
- * @param start - starts the server; it is started once
- * @returns `begin`, which each test calls once; the stand-in creates small deliveredImages of 1024 by 1024 pixels
+ * @param options - how the server is started, once; it does not pace its requests unless told
+ * @returns `begin`, which each test calls once; the stand-in creates small images of 1024 by 1024 pixels
  *   unless told otherwise
  */
-export function shareServer(start: (api: StandIn) => Promise<SpawnedServer>): {
+export function shareServer(options: SpawnOptions = {}): {
   readonly begin: (play?: Play) => Visit;
 } {
   let api: StandIn | undefined;
@@ -40,7 +40,7 @@ export function shareServer(start: (api: StandIn) => Promise<SpawnedServer>): {
       },
       createImage: (description) => actor.createImage(description),
     });
-    server = await start(api);
+    server = await spawnServer({ api, ...options, env: { MINIMAX_RPM: "0", ...options.env } });
   });
 
   afterEach(async () => {

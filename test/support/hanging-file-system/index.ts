@@ -8,11 +8,12 @@ import { waitFor } from "../wait-for.ts";
 
 const PYTHON = "/usr/bin/python3";
 
-/** Whether this machine lets the tests mount a file system of their own. */
-export const canMount =
-  existsSync("/dev/fuse") &&
-  spawnSync("fusermount", ["--version"]).status === 0 &&
-  spawnSync(PYTHON, ["-c", "import fusepy"]).status === 0;
+/** What this machine lacks to let the tests mount a file system of their own, if anything. */
+export const missingForMounts: string | undefined = [
+  { name: "/dev/fuse", isThere: () => existsSync("/dev/fuse") },
+  { name: "fusermount", isThere: () => spawnSync("fusermount", ["--version"]).status === 0 },
+  { name: "Python's fusepy", isThere: () => spawnSync(PYTHON, ["-c", "import fusepy"]).status === 0 },
+].find(({ isThere }) => !isThere())?.name;
 
 /** A mounted file system without hard links. */
 export interface HangingFileSystem extends AsyncDisposable {
@@ -26,6 +27,9 @@ export interface HangingFileSystem extends AsyncDisposable {
 
 /** Mounts a real file system, by FUSE, that can be made to answer nothing. */
 export async function mountHangingFileSystem(mountPoint: string): Promise<HangingFileSystem> {
+  if (missingForMounts !== undefined) {
+    throw new Error(`Without ${missingForMounts} nothing is mounted: apt-get install fuse3 python3-fusepy`);
+  }
   const directory = await temporaryDirectory();
   const behind = join(directory.path, "behind");
   await Promise.all([mkdir(behind), mkdir(mountPoint)]);

@@ -1,9 +1,6 @@
 """Mounts a file system that hands everything on to a directory. Stopped by SIGSTOP it answers nothing."""
 import errno, os, sys
-try:
-    import fusepy as fuse
-except ImportError:
-    import fuse
+import fusepy as fuse
 
 target, mount_point = sys.argv[1:3]
 
