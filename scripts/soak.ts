@@ -2,7 +2,6 @@ import { readdir } from "node:fs/promises";
 import process from "node:process";
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
-import { toolOutputSchema } from "../src/schemas.ts";
 import * as fault from "../stand-in/behaviours.ts";
 import * as link from "../stand-in/object-store.ts";
 import { startStandIn } from "../stand-in/server.ts";
@@ -10,7 +9,7 @@ import { bigJpeg } from "../test/support/big-jpeg.ts";
 import { setup as buildQuickServer } from "../test/support/build-quick-server.ts";
 import { startConnectProxy } from "../test/support/connect-proxy.ts";
 import { processFigures } from "../test/support/process-figures.ts";
-import { spawnQuickServer, textOf } from "../test/support/server.ts";
+import { outputOf, spawnServer, textOf } from "../test/support/server.ts";
 import { waitFor } from "../test/support/wait-for.ts";
 
 const CALLS = 3000;
@@ -73,7 +72,7 @@ const linkFaults: readonly [number, link.LinkBehaviour][] = [
   [0.2, link.linkBreaksOff("silence")],
 ];
 
-/** What is known of one prompt: what was paid for it, and what the client got. */
+/** What is known of one prompt: what was paid for it, and what became of it by every result the process wrote. */
 interface Ledger {
   paidRequests: number;
   paidImages: number;
@@ -83,7 +82,6 @@ interface Ledger {
   answersOnWire: number;
   isUnknown: boolean;
   isCancelled: boolean;
-  isGivenUp: boolean;
 }
 
 const ledgers = new Map<string, Ledger>();
@@ -96,12 +94,10 @@ const ledgerOf = (prompt: string): Ledger => {
     answersOnWire: 0,
     isUnknown: false,
     isCancelled: false,
-    isGivenUp: false,
   };
   ledgers.set(prompt, ledger);
   return ledger;
 };
-const toldOf = new Set<string>();
 const tally = { saved: 0, failedImages: 0, errors: 0, maybeBilled: 0, cancelled: 0, givenUp: 0, handedOver: 0 };
 const HANG_UPS = 0.03;
 const FAILING_LINKS = `import fs from "node:fs/promises";
@@ -120,7 +116,7 @@ const connectionsOfTheirOwn =
   };
 const problems: string[] = [];
 
-await buildQuickServer();
+const removeQuickServer = await buildQuickServer();
 await using api = await startStandIn({
   createImage: () => Promise.resolve(image()),
   otherwise: (exchange) => {
@@ -137,15 +133,11 @@ await using api = await startStandIn({
   },
 });
 await using proxy = await startConnectProxy({ hangUp: () => random() < HANG_UPS });
-await using server = await spawnQuickServer({
+await using server = await spawnServer({
   api,
   speed: SPEED,
-  env: {
-    MINIMAX_RPM: "0",
-    MINIMAX_TIMEOUT_MS: "300000",
-    HTTP_PROXY: proxy.url,
-    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(FAILING_LINKS)}`,
-  },
+  preload: FAILING_LINKS,
+  env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000", HTTP_PROXY: proxy.url },
 });
 watchAnswers();
 const pid = server.transport.process.pid ?? 0;
@@ -154,16 +146,32 @@ const samples: ReturnType<typeof processFigures>[] = [];
 let started = 0;
 let answered = 0;
 
+/** One client. A call that it gives up it makes again, at once or after its next one. */
 async function work(): Promise<void> {
+  let givenUp: Arguments | undefined;
   while (started < CALLS && performance.now() - startedAt < LIMIT_MS) {
     started += 1;
     if (started % SAMPLE_EVERY === 0) samples.push(processFigures(pid));
-    await call(started);
+    const later = givenUp;
+    givenUp = await call(started);
+    if (later !== undefined) await attempt(later, "none");
+    if (givenUp !== undefined && random() < 0.7) {
+      await attempt(givenUp, "none");
+      givenUp = undefined;
+    }
     answered += 1;
   }
+  if (givenUp !== undefined) await attempt(givenUp, "none");
 }
 
-async function call(number: number): Promise<void> {
+interface Arguments {
+  readonly prompt: string;
+  readonly n: number;
+  readonly response_format: string;
+}
+
+/** The arguments of a call that was given up. */
+async function call(number: number): Promise<Arguments | undefined> {
   const args = {
     prompt: `soak ${number}`,
     n: 1 + Math.floor(random() * 3),
@@ -175,14 +183,10 @@ async function call(number: number): Promise<void> {
     [12, "timeout"],
   ]);
   await attempt(args, end);
-  const ledger = ledgerOf(args.prompt);
-  if (ledger.isGivenUp && !ledger.isReceived && random() < 0.7) await attempt(args, "none");
+  return end === "timeout" && !ledgerOf(args.prompt).isReceived ? args : undefined;
 }
 
-async function attempt(
-  args: { readonly prompt: string; readonly n: number; readonly response_format: string },
-  end: "none" | "person" | "timeout",
-): Promise<void> {
+async function attempt(args: Arguments, end: "none" | "person" | "timeout"): Promise<void> {
   const ledger = ledgerOf(args.prompt);
   const controller = new AbortController();
   if (end !== "none") {
@@ -192,7 +196,7 @@ async function attempt(
     }, random() * 60);
   }
   try {
-    judge(await server.generate(args, { signal: controller.signal, onProgress: () => undefined }), ledger);
+    await server.generate({ ...args }, { signal: controller.signal, onProgress: () => undefined });
     ledger.isReceived = true;
   } catch (error) {
     if (end === "none") problems.push(`${args.prompt} was not answered: ${String(error)}`);
@@ -201,12 +205,11 @@ async function attempt(
       ledger.isCancelled = true;
     } else {
       tally.givenUp += 1;
-      ledger.isGivenUp = true;
     }
   }
 }
 
-/** Counts every result that leaves the process, also those the client no longer wants. */
+/** Judges every result that leaves the process, also those the client no longer wants. */
 function watchAnswers(): void {
   const { transport } = server;
   const prompts = new Map<string | number, string>();
@@ -219,7 +222,11 @@ function watchAnswers(): void {
   const pass = transport.onmessage?.bind(transport);
   transport.onmessage = (message) => {
     const prompt = "result" in message ? prompts.get(message.id) : undefined;
-    if (prompt !== undefined) ledgerOf(prompt).answersOnWire += 1;
+    if (prompt !== undefined && "result" in message) {
+      const ledger = ledgerOf(prompt);
+      ledger.answersOnWire += 1;
+      judge(CallToolResultSchema.parse(message.result), ledger);
+    }
     pass?.(message);
   };
 }
@@ -227,9 +234,6 @@ function watchAnswers(): void {
 function judge(result: ReturnType<typeof CallToolResultSchema.parse>, ledger: Ledger): void {
   const text = textOf(result);
   if (text.includes("earlier identical call")) tally.handedOver += 1;
-  for (const [notice] of text.matchAll(/^Warning: An earlier call .*$/gm)) {
-    for (const [name] of notice.matchAll(/soak-\d+-[^ ,]*\.jpeg/g)) toldOf.add(name);
-  }
   if (result.isError === true) {
     const nothingSaved = Number(/^Saved 0 of (\d+) image/m.exec(text)?.[1] ?? 0);
     tally.errors += 1;
@@ -242,7 +246,7 @@ function judge(result: ReturnType<typeof CallToolResultSchema.parse>, ledger: Le
     if (text.includes("unexpected")) problems.push(text);
     return;
   }
-  const output = toolOutputSchema.parse(result.structuredContent);
+  const output = outputOf(result);
   const failed = output.failures?.length ?? 0;
   tally.saved += output.saved_count;
   tally.failedImages += failed;
@@ -261,27 +265,21 @@ const names = await readdir(server.outputDir);
 const files = names.length;
 const filesOf = (prompt: string): readonly string[] =>
   names.filter((name) => name.startsWith(`${prompt.replace(" ", "-")}-`));
-const money = { paid: 0, saved: 0, failed: 0, unknown: 0, onlyReported: 0, paidTwice: 0, crossed: 0 };
+const money = { paid: 0, saved: 0, failed: 0, unknown: 0, paidTwice: 0, crossed: 0 };
 for (const [prompt, ledger] of ledgers) {
   if (ledger.isCancelled) continue;
-  const saved = filesOf(prompt);
+  const saved = filesOf(prompt).length;
+  const rest = ledger.paidImages - saved - ledger.failedImages;
   money.paid += ledger.paidImages;
-  money.saved += saved.length;
+  money.saved += saved;
   money.failed += ledger.failedImages;
+  if (ledger.isUnknown) money.unknown += Math.max(0, rest);
   if (ledger.answersOnWire > (ledger.isReceived ? 1 : 0)) money.crossed += 1;
   if (ledger.paidRequests > Math.max(1, ledger.answersOnWire)) money.paidTwice += 1;
-  if (ledger.isUnknown) {
-    money.unknown += ledger.paidImages;
-  } else if (ledger.isReceived) {
-    if (ledger.paidImages !== saved.length + ledger.failedImages) {
-      problems.push(
-        `${prompt}: ${ledger.paidImages} paid, ${saved.length} saved, ${ledger.failedImages} reported as failed`,
-      );
-    }
-  } else if (ledger.answersOnWire === 0) {
-    money.onlyReported += saved.length;
-    const untold = saved.filter((name) => !toldOf.has(name));
-    if (untold.length > 0) problems.push(`${prompt}: nobody was told of ${untold.join(", ")}`);
+  if (ledger.isUnknown ? rest < 0 : rest !== 0) {
+    problems.push(
+      `${prompt}: ${ledger.paidImages} paid, ${saved} saved, ${ledger.failedImages} reported as failed, ${ledger.answersOnWire} results`,
+    );
   }
 }
 const quarter = Math.max(1, Math.floor(samples.length / 4));
@@ -292,6 +290,7 @@ const growth = {
   descriptors: median(late.map(({ descriptors }) => descriptors)) - median(early.map(({ descriptors }) => descriptors)),
 };
 if (answered < CALLS) problems.push(`only ${answered} of ${CALLS} calls were made in time`);
+if (money.paid !== money.saved + money.failed + money.unknown) problems.push("the books do not close");
 if (money.paidTwice > 0) problems.push(`${money.paidTwice} calls were paid for twice`);
 if (files < tally.saved) problems.push(`${tally.saved} images were reported as saved, but there are ${files} files`);
 if (proxy.tunnels.length > 8 * CALLS) problems.push(`${proxy.tunnels.length} tunnels were asked for`);
@@ -306,12 +305,13 @@ images saved        ${tally.saved}, reported as failed ${tally.failedImages}
 calls that failed   ${tally.errors}, of them possibly billed ${tally.maybeBilled}
 calls cancelled     ${tally.cancelled}, given up ${tally.givenUp}, handed over to the same call ${tally.handedOver}
 images paid         ${money.paid} (without calls a person stopped): saved ${money.saved}, reported as failed ${money.failed}, in an outcome reported as unknown ${money.unknown}
-                    ${money.onlyReported} of the saved reported to other calls; paid for twice ${money.paidTwice}; ${money.crossed} answers crossed a cancellation
+                    paid for twice ${money.paidTwice}; ${money.crossed} answers crossed a cancellation
 files on disk       ${files}, temporary files 0
 memory              ${String(Math.round(median(early.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB early, ${String(Math.round(median(late.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB late
 descriptors         ${String(median(early.map(({ descriptors }) => descriptors)))} early, ${String(median(late.map(({ descriptors }) => descriptors)))} late`);
 for (const problem of problems.slice(0, 20)) console.error(`PROBLEM: ${problem}`);
 if (problems.length > 0) process.exitCode = 1;
+await removeQuickServer();
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
