@@ -36,7 +36,7 @@ test.each<readonly [string, Readonly<Record<string, unknown>>, string]>([
     { subject_reference: reference(`data:image/png;base64,${"A".repeat(13_333_336)}`) },
     "subject_reference[0].image_file: the data URL holds 10 MB or more",
   ],
-])("%s is refused by name, and no request is made", async (_, args, words) => {
+])("%s is refused by name, unsent", async (_, args, words) => {
   const { api, server } = shared.begin();
 
   const result = await server.generate({ prompt: "x", ...args });
@@ -53,10 +53,10 @@ test.each([
   ["the parent", () => ".."],
   ["a way up and down again", () => join("a", "..", "..", "b")],
   ["an absolute path elsewhere", () => join(dirname(process.cwd()), "elsewhere")],
-  ["a sibling with the same prefix", (base: string) => `${base}-evil`],
+  ["a sibling of the same prefix", (base: string) => `${base}-evil`],
   ["a NUL byte", () => "a\0b"],
   ["the home directory", () => "~/pictures"],
-])("an output_dir out of the base is refused: %s", async (_, outputDir) => {
+])("no output_dir out of the base: %s", async (_, outputDir) => {
   const { api, server } = shared.begin();
 
   const result = await server.generate({ prompt: "x", output_dir: outputDir(server.outputDir) });
@@ -69,7 +69,7 @@ test.each([
   await expect(lstat(`${server.outputDir}-evil`)).rejects.toThrow("ENOENT");
 });
 
-test.skipIf(ON_WINDOWS)("an output_dir out of the base is refused: a link", async () => {
+test.skipIf(ON_WINDOWS)("no output_dir out of the base: a link", async () => {
   const { api, server } = shared.begin();
   await using elsewhere = await temporaryDirectory();
   await symlink(elsewhere.path, join(server.outputDir, "link"));
@@ -88,7 +88,7 @@ test.each([
   "file:///tmp/images",
   '"images"',
   ON_WINDOWS ? "/home/me/images" : "C:\\Users\\me\\Pictures",
-])("an output_dir that can only be a mistake is not made: %s", async (output_dir) => {
+])("no such directory can be meant: %s", async (output_dir) => {
   const { api, server } = shared.begin();
 
   expect(textOf(await server.generate({ prompt: "x", output_dir }))).toMatch(/^- output_dir: the path /m);
@@ -109,9 +109,9 @@ test("an output_dir behind a file is refused before the request", async () => {
 });
 
 test("huge text is refused by a server with a small heap, which goes on", async () => {
-  const huge = "x".repeat(60_000_000);
+  const huge = "x".repeat(30_000_000);
   await using api = await startStandIn({ createImage: smallImage });
-  await using server = await spawnServer({ api, env: { NODE_OPTIONS: "--max-old-space-size=300" } });
+  await using server = await spawnServer({ api, env: { NODE_OPTIONS: "--max-old-space-size=150" } });
 
   for (const [name, args] of [
     ["prompt", { prompt: huge }],

@@ -10,7 +10,7 @@ import { PHASES } from "./support/phases.ts";
 import { outputOf, type SpawnedServer, spawnServer } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-test.concurrent.each(PHASES)("cancelling while $name leaves nothing, and the next call works", async (phase) => {
+test.concurrent.each(PHASES)("cancelling while $name leaves nothing behind", async (phase) => {
   await using api = await startStandIn({ createImage: smallImage, ...phase.api });
   await using server = await spawnServer({ api, speed: 20, env: { MINIMAX_RPM: "0" } });
   const call = begin(server, phase.args);
@@ -64,21 +64,21 @@ test("cancelling a call in the queue sends nothing", async () => {
   expect(api.requests).toHaveLength(1);
 });
 
-test.each([undefined, "McpError: MCP error -32001: Request timed out"])(
-  "cancelling what is over or never was is harmless: %s",
-  async (reason) => {
-    await using api = await startStandIn({ createImage: smallImage });
-    await using server = await spawnServer({ api });
-    await server.generate({ prompt: "a cat" });
-    for (const requestId of [1, 99, "never"]) {
-      await server.client.notification({ method: "notifications/cancelled", params: { requestId, reason } });
-    }
+test.each([
+  ["without a reason", undefined],
+  ["for a timeout", "McpError: MCP error -32001: Request timed out"],
+])("cancelling what is over or never was is harmless %s", async (_, reason) => {
+  await using api = await startStandIn({ createImage: smallImage });
+  await using server = await spawnServer({ api });
+  await server.generate({ prompt: "a cat" });
+  for (const requestId of [1, 99, "never"]) {
+    await server.client.notification({ method: "notifications/cancelled", params: { requestId, reason } });
+  }
 
-    expect(outputOf(await server.generate({ prompt: "a cat" }))).not.toHaveProperty("warnings");
-    expect(await readdir(server.outputDir)).toHaveLength(2);
-    expect(api.requests).toHaveLength(2);
-  },
-);
+  expect(outputOf(await server.generate({ prompt: "a cat" }))).not.toHaveProperty("warnings");
+  expect(await readdir(server.outputDir)).toHaveLength(2);
+  expect(api.requests).toHaveLength(2);
+});
 
 async function expectNothingMore(server: SpawnedServer): Promise<void> {
   await server.client.ping();

@@ -83,8 +83,8 @@ test
 
 test.concurrent.each([
   ["to a proxy", (host: string) => ({ HTTP_PROXY: `http://${host}` })],
-  ["to a proxy, for an https host", (host: string) => ({ MINIMAX_API_HOST: `https://${host}`, HTTPS_PROXY: host })],
-])("a call whose time ends while it connects %s sent nothing", async (_, env) => {
+  ["to an https proxy", (host: string) => ({ MINIMAX_API_HOST: `https://${host}`, HTTPS_PROXY: host })],
+])("a call without time to connect %s sent nothing", async (_, env) => {
   await using api = await startStandIn();
   await using silent = await listening(createServer());
   await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "1000", ...env(silent.host) } });

@@ -25,7 +25,7 @@ test.each([
   ["HTTP 503", linkStatus(503)],
   ["HTTP 429", linkStatus(429)],
   ["a connection closed in the middle", linkBreaksOff("close")],
-])("%s is retried, because a download costs nothing", async (_, fault) => {
+])("a download is retried after %s", async (_, fault) => {
   const { api, server } = shared.begin({ linkScript: [fault, fault] });
 
   const { file_paths } = outputOf(await server.generate(ONE_LINK));
@@ -131,7 +131,7 @@ test.each(["ftp://example.com/a.jpeg", "not a link", "file:///etc/passwd"])("%s 
 test.each([
   ["text that is not base64", "%%%not base64%%%"],
   ["something that is no image", Buffer.from("RIFF\u0024\0\0\0WAVEfmt ".padEnd(64, "\0"))],
-  ["a JPEG that stops in its header", Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16])],
+  ["a JPEG cut in its header", Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16])],
   ["nothing", ""],
 ])("one bad image does not lose the others: %s", async (_, bad) => {
   const good = bigJpeg(5000);

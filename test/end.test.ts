@@ -22,7 +22,7 @@ const everywhere: readonly Way[] = [
 const bySignals: readonly Way[] = [
   ...signals.map((name): Way => [name, ({ transport }) => transport.process.kill(name)]),
   [
-    "SIGINT and SIGTERM 100 ms later",
+    "SIGINT, and SIGTERM 100 ms later",
     ({ transport }) => {
       transport.process.kill("SIGINT");
       setTimeout(() => transport.process.kill("SIGTERM"), 100);
@@ -38,7 +38,7 @@ const bySignals: readonly Way[] = [
 ];
 const ways = process.platform === "win32" ? everywhere : [...everywhere, ...bySignals];
 
-test.each(ways)("a call in the middle is ended by %s: exit 0, no word, no file", async (_, end) => {
+test.each(ways)("a call ends in silence by %s", async (_, end) => {
   await using api = await startStandIn({ script: [fallSilent()] });
   await using server = await spawnServer({ api, speed: 20 });
   begin(server);

@@ -94,7 +94,8 @@ test("a call given up goes on in silence, and is handed over once", async () => 
   const held = hold();
   await using api = await startStandIn({ createImage: smallImage, script: [held.behaviour] });
   await using server = await spawnServer({ api });
-  await giveUpAfterSending({ server, api }, { ...CAT, n: 2 });
+  const args = { ...CAT, n: 2, return_images: true };
+  await giveUpAfterSending({ server, api }, args);
   const seen = server.transport.stdout.length;
 
   held.release();
@@ -103,12 +104,14 @@ test("a call given up goes on in silence, and is handed over once", async () => 
   const since = server.transport.stdout.slice(seen).trim().split("\n");
   expect(since.map((line) => JSONRPCMessageSchema.parse(JSON.parse(line)))).toMatchObject([{ result: {} }]);
 
-  const second = await server.generate({ n: 2, response_format: "base64", seed: null, ...CAT });
+  const second = await server.generate({ response_format: "base64", seed: null, ...args });
   expect(warningsOf(second)).toEqual([fromEarlier]);
+  const inline = second.content.flatMap((part) => (part.type === "image" ? [part.data] : []));
+  expect(inline).toEqual(api.deliveredImages.map((image) => image.toString("base64")));
   expect([outputOf(second).saved_count, new Set(outputOf(second).file_paths).size]).toEqual([2, 2]);
   expect(api.requests).toHaveLength(1);
 
-  expect(warningsOf(await server.generate({ ...CAT, n: 2 }))).toEqual([]);
+  expect(warningsOf(await server.generate(args))).toEqual([]);
   expect(api.requests).toHaveLength(2);
   await images(server.outputDir, 4);
 });
@@ -154,15 +157,19 @@ test.each([
   expect(api.requests).toHaveLength(goesOn ? 1 : 2);
 });
 
-test("a running call is joined, with its progress at once and its result", async () => {
+test("a running call is joined, with its progress at once, again and again", async () => {
   await using parts = await stage();
   await giveUpAfterSending(parts);
-
   const second = begin(parts.server);
   await second.reaches(/^generating 1 image/);
+  second.giveUp();
+  await parts.server.client.ping();
+
+  const third = begin(parts.server);
+  await third.reaches(/^generating 1 image/);
   parts.release();
 
-  expect(warningsOf(await second.result)).toEqual([fromEarlier]);
+  expect(warningsOf(await third.result)).toEqual([fromEarlier]);
   await images(parts.server.outputDir, 1);
   expect(parts.api.requests).toHaveLength(1);
 });
@@ -179,21 +186,6 @@ test("a person who stops the call that joined ends both", async () => {
   expect(await readdir(parts.server.outputDir)).toEqual([]);
   expect(warningsOf(await parts.server.generate(CAT))).toEqual([]);
   expect(parts.api.requests).toHaveLength(2);
-});
-
-test("a call goes on when the one that joined it is given up as well", async () => {
-  await using parts = await stage();
-  await giveUpAfterSending(parts);
-  const second = begin(parts.server);
-  await second.reaches(/./);
-  second.giveUp();
-  await parts.server.client.ping();
-
-  parts.release();
-  await images(parts.server.outputDir, 1);
-
-  expect(warningsOf(await parts.server.generate(CAT))).toEqual([fromEarlier]);
-  expect(parts.api.requests).toHaveLength(1);
 });
 
 test("a call given up in the queue is stopped, and leaves its place", async () => {
@@ -247,9 +239,9 @@ test("a call given up while it waits to retry is stopped", async () => {
 });
 
 test.each([
-  ["a refusal that is retried otherwise", status(503)],
+  ["a transient refusal", status(503)],
   ["a refusal", refuse(1026)],
-])("%s leaves nothing of a call given up, and is not retried", async (_, first) => {
+])("%s ends a call given up, without a retry", async (_, first) => {
   await using parts = await stage({ first });
   await giveUpAfterSending(parts);
 
@@ -370,20 +362,6 @@ test("a call given up while saving goes on", async () => {
   expect(parts.api.requests).toHaveLength(1);
 });
 
-test("images are handed over inline when they were asked for", async () => {
-  await using parts = await stage();
-  const args = { ...CAT, return_images: true };
-  await giveUpAfterSending(parts, args);
-  parts.release();
-  await images(parts.server.outputDir, 1);
-
-  const second = await parts.server.generate(args);
-
-  expect(warningsOf(second)).toEqual([fromEarlier]);
-  const inline = second.content.flatMap((part) => (part.type === "image" ? [part.data] : []));
-  expect(inline).toEqual(parts.api.deliveredImages.map((image) => image.toString("base64")));
-});
-
 test.each([
   [14, 1],
   [16, 2],
@@ -446,9 +424,9 @@ test("equal calls in silence are one when the first ended late, once", async () 
 });
 
 test.each([
-  ["before 55 s", true, 54],
+  ["in silence before 55 s", true, 54],
   ["with progress, however late", false, 200],
-])("equal calls stay two %s", async (_, silent, seconds) => {
+])("equal calls stay two %s, also when the first has ended", async (_, silent, seconds) => {
   await using parts = await stage();
   const first = await beginAndSend(parts, CAT, { silent });
   await parts.clock.advance(seconds * SECOND_MS);
@@ -457,19 +435,7 @@ test.each([
 
   expect(warningsOf(await first.result)).toEqual([]);
   expect(warningsOf(await second.result)).toEqual([]);
-  await images(parts.server.outputDir, 2);
-});
-
-test.each([
-  ["early in silence", true, 54],
-  ["late with progress", false, 200],
-])("a call that was answered %s has been received", async (_, silent, seconds) => {
-  await using parts = await stage();
-  const first = await beginAndSend(parts, CAT, { silent });
-  await parts.clock.advance(seconds * SECOND_MS);
-  parts.release();
-  await first.result;
-
   expect(warningsOf(await begin(parts.server, CAT, { silent: true }).result)).toEqual([]);
-  expect(parts.api.requests).toHaveLength(2);
+  await images(parts.server.outputDir, 3);
+  expect(parts.api.requests).toHaveLength(3);
 });

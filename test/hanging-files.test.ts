@@ -82,7 +82,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
   test.each([
     ["while a call waits for it", false],
     ["after the call was ended", true],
-  ])("does not keep the process after the end of stdin, %s", async (_, isOver) => {
+  ])("does not keep the process %s", async (_, isOver) => {
     await using api = await startStandIn();
     await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: isOver ? "1000" : "60000" } });
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));

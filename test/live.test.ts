@@ -156,7 +156,7 @@ test("the stand-in keeps every assumption, and no body holds a secret", async ()
   expect(bodies.join("\n")).not.toMatch(/Signature=[^…]|[A-Za-z0-9+/]{200}/);
 });
 
-test.each(BREAKS)("an API where this is not so is found out: %s", async (assumption, change) => {
+test.each(BREAKS)("an API is found out without this: %s", async (assumption, change) => {
   await using api = await startStandIn({ createImage });
   await using changed = await startChanging(api.url, change);
   await using directory = await temporaryDirectory();

@@ -41,7 +41,7 @@ test.each<readonly [string, (base: string) => string]>([
   ["a file URL", (base) => pathToFileURL(join(base, "faces", name)).href],
   ["a path relative to the base", () => join("faces", name)],
   ["a path that goes up and comes back", (base) => join(base, "faces", "..", "faces", name)],
-])("a reference arrives as a data URL of its bytes by %s", async (_, imageFile) => {
+])("a reference arrives to the byte by %s", async (_, imageFile) => {
   const { api, server } = shared.begin();
   await mkdir(join(server.outputDir, "faces"));
   await writeFile(join(server.outputDir, "faces", name), PNG);
@@ -136,27 +136,24 @@ const refusalsOfLinks: readonly Refusal[] = [
   ],
 ];
 
-test.each(ON_WINDOWS ? refusals : [...refusals, ...refusalsOfLinks])(
-  "%s is refused as a reference, and no request is made",
-  async (_, prepare, words) => {
-    const { api, server } = shared.begin();
-    await using elsewhere = await temporaryDirectory();
-    await writeFile(join(elsewhere.path, "face.png"), PNG);
-    const imageFile = await prepare({ base: server.outputDir, elsewhere: elsewhere.path });
-    const before = await readdir(server.outputDir);
+test.each(ON_WINDOWS ? refusals : [...refusals, ...refusalsOfLinks])("no reference: %s", async (_, prepare, words) => {
+  const { api, server } = shared.begin();
+  await using elsewhere = await temporaryDirectory();
+  await writeFile(join(elsewhere.path, "face.png"), PNG);
+  const imageFile = await prepare({ base: server.outputDir, elsewhere: elsewhere.path });
+  const before = await readdir(server.outputDir);
 
-    const result = await server.generate(asking("https://example.com/face.png", imageFile));
+  const result = await server.generate(asking("https://example.com/face.png", imageFile));
 
-    expect(result.isError).toBe(true);
-    expect(textOf(result)).toContain("subject_reference[1].image_file");
-    expect(textOf(result)).toContain(words);
-    expect(textOf(result)).toContain("No request was made.");
-    expect(api.requests).toHaveLength(0);
-    expect(await readdir(server.outputDir)).toEqual(before);
-  },
-);
+  expect(result.isError).toBe(true);
+  expect(textOf(result)).toContain("subject_reference[1].image_file");
+  expect(textOf(result)).toContain(words);
+  expect(textOf(result)).toContain("No request was made.");
+  expect(api.requests).toHaveLength(0);
+  expect(await readdir(server.outputDir)).toEqual(before);
+});
 
-test.skipIf(ON_WINDOWS).each(ALL_SWAPS)("only the file inside is sent while %s swap", async (swap) => {
+test.skipIf(ON_WINDOWS).each(ALL_SWAPS)("swapped: %s", async (swap) => {
   const { api, server } = shared.begin();
   const base = server.outputDir;
   await using elsewhere = await temporaryDirectory();

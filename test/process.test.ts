@@ -24,7 +24,7 @@ test.each([
     ["MINIMAX_API_HOST must be global, cn, or an https:// origin"],
   ],
   ["with two bad variables", { MINIMAX_API_HOST: "ftp://x" }, ["- MINIMAX_API_KEY", "- MINIMAX_API_HOST"]],
-])("a start %s says what to do and exits with 1", async (_, env, words) => {
+])("a start %s exits with 1 and advice", async (_, env, words) => {
   await using directory = await temporaryDirectory();
 
   const { code, stdout, stderr } = await runServer({ env, cwd: directory.path });

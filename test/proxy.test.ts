@@ -77,7 +77,7 @@ test.each([
 test.each([
   ["refuses with 407", 407],
   ["is not there", undefined],
-])("a proxy that %s is named without its password, and nothing is sent", async (_, refuseWith) => {
+])("a proxy that %s is named without its password", async (_, refuseWith) => {
   await using api = await startStandIn();
   await using proxy = await startConnectProxy({ refuseWith: refuseWith ?? 500 });
   const host = refuseWith === undefined ? await closedHost() : proxy.host;

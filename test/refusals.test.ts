@@ -14,12 +14,6 @@ test.each<readonly [number, number, string]>([
     200,
     `{"base_resp":{"status_code":1004,"status_msg":"login fail: Please carry the API secret key in the 'Authorization' field of the request header"}}`,
   ],
-  [2049, 200, '{"base_resp":{"status_code":2049,"status_msg":"invalid api key"}}'],
-  [
-    2013,
-    200,
-    '{"data":null,"base_resp":{"status_code":2013,"status_msg":"invalid params, prompt length must be less than 1500"}}',
-  ],
   [
     2013,
     200,

@@ -132,7 +132,7 @@ test.each<readonly [string, Behaviour, RegExp]>([
 });
 
 test.each<readonly [string, Behaviour, string]>([
-  ["a connection closed without an answer", hangUp(), "the connection was lost"],
+  ["a connection without an answer", hangUp(), "the connection was lost"],
   ["a body cut off", breakOff({ after: '{"data":{"image_base64":["', then: "close" }), "the connection was lost"],
   ["a body that is not JSON", answer("pong"), "not JSON"],
   ["a body that ends in the middle", answer('{"data":{"image_base64":["/9j/'), "cut off"],
@@ -140,7 +140,7 @@ test.each<readonly [string, Behaviour, string]>([
   ["HTTP 504", status(504, { body: "<html>504</html>" }), "HTTP 504"],
   ["HTTP 504 in MiniMax's words", refuseInEnvelope(504, "timeout", "too slow"), "too slow"],
   ["HTTP 520", status(520), "HTTP 520"],
-])("%s may have been billed, and is not retried", async (_, fault, words) => {
+])("%s may be billed, and is not retried", async (_, fault, words) => {
   const { api, server } = shared.begin({ script: [fault] });
 
   const result = await server.generate(CAT);
@@ -155,7 +155,7 @@ test.each<readonly [string, Behaviour, string]>([
 
 test.each([
   ["silence", fallSilent()],
-  ["silence in the middle of the body", breakOff({ after: '{"data":', then: "silence" })],
+  ["silence in the body", breakOff({ after: '{"data":', then: "silence" })],
 ])("%s until the time is up may have been billed", async (_, fault) => {
   await using api = await startStandIn({ script: [fault] });
   const clock = manualClock();
@@ -177,7 +177,7 @@ test.each<readonly [string, () => Behaviour, number, number]>([
   ["2045", () => refuse(2045), 30, 35],
   ["Retry-After in seconds", () => status(503, { headers: { "Retry-After": "20" } }), 20, 25],
   ["Retry-After as a date", () => status(503, { headers: { "Retry-After": inSeconds(90) } }), 80, 95],
-])("the wait after %s is long enough, with jitter on top", async (_, fault, atLeast, atMost) => {
+])("the wait after %s has jitter on top", async (_, fault, atLeast, atMost) => {
   await using api = await startStandIn({ createImage: smallImage, script: [(exchange) => fault()(exchange)] });
   const waits: number[] = [];
   await using server = await startServer({ api, random: () => 0.999, onSleep: (ms) => waits.push(ms) });

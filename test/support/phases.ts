@@ -30,7 +30,7 @@ export const PHASES: readonly Phase[] = [
   },
   {
     name: "saving",
-    api: { script: [deliver(Array<Buffer>(9).fill(bigJpeg(4_000_000)))] },
+    api: { script: [deliver(Array<Buffer>(9).fill(bigJpeg(2_000_000)))] },
     args: { n: 9 },
     message: /^saving/,
   },
