@@ -50,7 +50,7 @@ test("a proxy that hangs up is a failed connection, and left alone then", async 
       });
     }),
   );
-  await using server = await spawnServer({ api, speed: 100, env: { HTTP_PROXY: `http://${proxy.host}` } });
+  await using server = await spawnServer({ api, speed: 20, env: { HTTP_PROXY: `http://${proxy.host}` } });
 
   const text = textOf(await server.generate(CAT));
   const afterCall = connects;
@@ -69,12 +69,12 @@ test
   .concurrent("an answer that came while the process was suspended counts", async () => {
     const held = hold();
     await using api = await startStandIn({ createImage: smallImage, script: [held.behaviour] });
-    await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "3000" } });
+    await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "4000" } });
     const call = server.generate(CAT);
     await waitFor("the request", () => api.requests.length === 1);
     server.transport.process.kill("SIGSTOP");
     held.release();
-    await sleep(4000);
+    await sleep(5000);
     server.transport.process.kill("SIGCONT");
 
     expect(outputOf(await call).saved_count).toBe(1);

@@ -18,7 +18,7 @@ import { waitFor } from "./support/wait-for.ts";
 
 const ONE_LINK = { prompt: "a cat", response_format: "url" };
 
-const shared = shareServer({ speed: 100 });
+const shared = shareServer({ speed: 20 });
 
 test.each([
   ["HTTP 500", linkStatus(500)],
@@ -43,7 +43,7 @@ test("silence in the middle of a download is given up, and retried", async () =>
   const call = begin(server, ONE_LINK);
 
   await waitFor("the second download", async () => {
-    await clock.advance(5_000);
+    await clock.advance(1_000);
     return api.downloads.length === 2;
   });
 

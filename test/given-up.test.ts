@@ -122,7 +122,7 @@ test("the SDK's client gets the images of a call that it timed out on", async ()
   await using server = await spawnServer({ api });
   const call = { name: TOOL_NAME, arguments: CAT };
 
-  await expect(server.client.callTool(call, CallToolResultSchema, { timeout: 2000 })).rejects.toThrow("timed out");
+  await expect(server.client.callTool(call, CallToolResultSchema, { timeout: 3000 })).rejects.toThrow("timed out");
   held.release();
   const second = CallToolResultSchema.parse(await server.client.callTool(call));
 

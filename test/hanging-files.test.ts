@@ -15,7 +15,7 @@ const why = missingForMounts === undefined ? "" : ` (${missingForMounts} is miss
 describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`, () => {
   test("ends calls at their budget, unpaid, and holds back no other", async () => {
     await using api = await startStandIn({ createImage: smallImage });
-    await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "6000", MINIMAX_RPM: "0" } });
+    await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "8000", MINIMAX_RPM: "0" } });
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
     drive.hang();
 
@@ -24,7 +24,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
 
     expect(outputOf(other).saved_count).toBe(1);
     for (const result of await Promise.all(stuck)) {
-      expect(textOf(result)).toMatch(/The output directory "?drive"? did not \w+ within the call's .*6 s/);
+      expect(textOf(result)).toMatch(/The output directory "?drive"? did not \w+ within the call's .*8 s/);
       expect(textOf(result)).toContain("No request was made.");
     }
     expect(api.requests).toHaveLength(1);
@@ -36,7 +36,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
     await using api = await startStandIn({ createImage: smallImage });
     await using server = await spawnServer({
       api,
-      env: { MINIMAX_TIMEOUT_MS: "6000", MINIMAX_RPM: "0" },
+      env: { MINIMAX_TIMEOUT_MS: "8000", MINIMAX_RPM: "0" },
       capabilities: { extensions: { "io.modelcontextprotocol/ui": {} } },
     });
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
@@ -54,7 +54,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
 
     expect(outputOf(other).saved_count).toBe(1);
     for (const result of await Promise.all(stuck)) {
-      expect(textOf(result)).toMatch(/face\.jpeg"? did not \w+ within the call's .*6 s/);
+      expect(textOf(result)).toMatch(/face\.jpeg"? did not \w+ within the call's .*8 s/);
       expect(textOf(result)).toContain("No request was made.");
     }
     expect(api.requests).toHaveLength(1);

@@ -14,7 +14,7 @@ const BASE64 = JPEG.toString("base64");
 const OK = '"base_resp":{"status_code":0,"status_msg":"success"}';
 const BILLED = "may have been generated and billed";
 
-const shared = shareServer({ speed: 100, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+const shared = shareServer({ speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000" } });
 
 test.each<readonly [string, Behaviour]>([
   ["HTTP 500", deliverWithError([JPEG], { status: 500 })],

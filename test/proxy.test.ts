@@ -83,7 +83,7 @@ test.each([
   const host = refuseWith === undefined ? await closedHost() : proxy.host;
   await using server = await spawnServer({
     api,
-    speed: 100,
+    speed: 20,
     env: { HTTP_PROXY: `http://anna:${PASSWORD}@${host}` },
   });
 

@@ -30,7 +30,7 @@ const BILLED = "may have been generated and billed";
 const RATE_LIMIT_ENVELOPE =
   '{"type":"error","error":{"type":"rate_limit_error","message":"slow down","http_code":"429"}}';
 
-const shared = shareServer({ speed: 100, env: { MINIMAX_TIMEOUT_MS: "300000" } });
+const shared = shareServer({ speed: 50, env: { MINIMAX_TIMEOUT_MS: "300000" } });
 
 /** The place of each code: this list decides about money by itself, and has to agree with the table. */
 const PLACES = {
