@@ -91,16 +91,13 @@ test.each(["giveUp", "cancel"] as const)("a call after %s does not keep the proc
   expect(api.requests).toHaveLength(1);
 });
 
-test.each(ways.filter(([name]) => ["the end of stdin", "SIGTERM"].includes(name)))(
-  "a server without a call ends by %s",
-  async (_, end) => {
-    await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
+test.skipIf(process.platform === "win32")("a server without a call ends by a signal", async () => {
+  await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
 
-    end(server);
+  server.transport.process.kill("SIGTERM");
 
-    await expectOrderlyEnd(server);
-  },
-);
+  await expectOrderlyEnd(server);
+});
 
 test("what was asked before the end of stdin is answered", async () => {
   const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "pipe", version: "1" } };
