@@ -5,9 +5,9 @@ import { TOOL_NAME } from "../src/constants.ts";
 import { fallSilent } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { smallImage } from "./support/big-jpeg.ts";
+import { PATIENCE } from "./support/patience.ts";
 import { begin } from "./support/pending-call.ts";
 import { PHASES } from "./support/phases.ts";
-import { holdNaming, PATIENCE } from "./support/preloads.ts";
 import { EXIT_LIMIT_MS, outputOf, runServer, type SpawnedServer, spawnServer, STARTED } from "./support/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -159,11 +159,14 @@ test("a failed assertion of Node's HTTP client costs a line and no image", async
 });
 
 test("a call that will not end does not keep the process", async () => {
-  await using signs = await temporaryDirectory();
+  const preload = `import fs from "node:fs/promises";
+    import { syncBuiltinESMExports } from "node:module";
+    fs.link = () => { process.stderr.write("stuck\\n"); return new Promise(() => {}); };
+    syncBuiltinESMExports();`;
   await using api = await startStandIn({ createImage: smallImage });
-  await using server = await spawnServer({ api, preload: holdNaming(join(signs.path, "never")) });
+  await using server = await spawnServer({ api, preload });
   begin(server);
-  await waitFor("the held call", () => server.transport.stderr.endsWith("held\n"));
+  await waitFor("the stuck call", () => server.transport.stderr.endsWith("stuck\n"));
 
   server.transport.process.stdin.end();
 
