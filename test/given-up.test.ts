@@ -157,7 +157,7 @@ test.each([
   expect(api.requests).toHaveLength(goesOn ? 1 : 2);
 });
 
-test("a running call is joined, with its progress at once, again and again", async () => {
+test("a running call is joined again and again, with its progress at once", async () => {
   await using parts = await stage();
   await giveUpAfterSending(parts);
   const second = begin(parts.server);
@@ -426,7 +426,7 @@ test("equal calls in silence are one when the first ended late, once", async () 
 test.each([
   ["in silence before 55 s", true, 54],
   ["with progress, however late", false, 200],
-])("equal calls stay two %s, also when the first has ended", async (_, silent, seconds) => {
+])("equal calls stay two %s", async (_, silent, seconds) => {
   await using parts = await stage();
   const first = await beginAndSend(parts, CAT, { silent });
   await parts.clock.advance(seconds * SECOND_MS);

@@ -17,7 +17,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
     await using api = await startStandIn({ createImage: smallImage });
     await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: "8000", MINIMAX_RPM: "0" } });
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
-    drive.hang();
+    await drive.hang();
 
     const stuck = Array.from({ length: 3 }, () => server.generate({ prompt: "a cat", output_dir: "drive" }));
     const other = await server.generate({ prompt: "a dog" });
@@ -42,7 +42,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
     await writeFile(join(drive.behind, "face.jpeg"), bigJpeg(5000));
     await writeFile(join(server.outputDir, "face.jpeg"), bigJpeg(5000));
-    drive.hang();
+    await drive.hang();
     const asking = (path: string) => ({ prompt: "a", subject_reference: [{ type: "character", image_file: path }] });
     const face = join(server.outputDir, "drive", "face.jpeg");
     const shown = server.client
@@ -70,7 +70,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
 
     const call = server.generate({ prompt: "a cat", output_dir: "drive" });
     await waitFor("the request", () => api.requests.length === 1);
-    drive.hang();
+    await drive.hang();
     held.release();
     const result = await call;
 
@@ -86,7 +86,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
     await using api = await startStandIn();
     await using server = await spawnServer({ api, env: { MINIMAX_TIMEOUT_MS: isOver ? "1000" : "60000" } });
     await using drive = await mountHangingFileSystem(join(server.outputDir, "drive"));
-    drive.hang();
+    await drive.hang();
     const call = begin(server, { output_dir: "drive" });
     if (isOver) await call.result;
     else await call.reaches(/^checking/);
@@ -104,7 +104,7 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
     await using directory = await temporaryDirectory();
     const path = join(directory.path, "drive");
     await using drive = await mountHangingFileSystem(path);
-    drive.hang();
+    await drive.hang();
 
     const { code, stdout } = await runServer({
       speed: 5,

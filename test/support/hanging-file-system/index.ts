@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { temporaryDirectory } from "../temporary-directory.ts";
 import { waitFor } from "../wait-for.ts";
@@ -19,8 +19,8 @@ export const missingForMounts: string | undefined = [
 export interface HangingFileSystem extends AsyncDisposable {
   /** What lies behind it, and always answers. */
   readonly behind: string;
-  /** From now on it answers nothing. */
-  readonly hang: () => void;
+  /** Resolves when it answers nothing any more. */
+  readonly hang: () => Promise<void>;
   /** It answers again. */
   readonly answer: () => void;
 }
@@ -44,7 +44,10 @@ export async function mountHangingFileSystem(mountPoint: string): Promise<Hangin
   await waitFor("the mount", () => output.includes("mounted"));
   return {
     behind,
-    hang: () => void mount.kill("SIGSTOP"),
+    hang: async () => {
+      mount.kill("SIGSTOP");
+      await waitFor("the mount to stop", () => isStopped(mount.pid ?? 0));
+    },
     answer: () => void mount.kill("SIGCONT"),
     async [Symbol.asyncDispose]() {
       mount.kill("SIGCONT");
@@ -53,4 +56,11 @@ export async function mountHangingFileSystem(mountPoint: string): Promise<Hangin
       await directory[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A thread that has not stopped yet may take one more request, which then waits for its answer even when killed. */
+async function isStopped(pid: number): Promise<boolean> {
+  const tasks = `/proc/${pid}/task`;
+  const states = (await readdir(tasks)).map((thread) => readFile(join(tasks, thread, "status"), "utf8"));
+  return (await Promise.all(states)).every((status) => /^State:\s+T/m.test(status));
 }
