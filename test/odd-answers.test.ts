@@ -41,7 +41,7 @@ test.each([
   ["a byte order mark in front", `\uFEFF{"data":{"image_base64":["${BASE64}"]},${OK}}`],
   ["white space in front of data:", `{"data":{"image_base64":[" \\n data:image/jpeg;base64,${BASE64}"]},${OK}}`],
   [
-    "white space at length before data:",
+    "long white space before data:",
     `{"data":{"image_base64":["${" ".repeat(9000)}data:image/jpeg;base64,${BASE64}"]},${OK}}`,
   ],
   ["capitals in data:", `{"data":{"image_base64":["DATA:image/jpeg;BASE64,${BASE64}"]},${OK}}`],
