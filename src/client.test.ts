@@ -6,7 +6,6 @@ import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { failureOf } from "../test/support/failure-of.ts";
 import { fastClock } from "../test/support/fast-clock.ts";
 import { closedHost } from "../test/support/listening.ts";
-import { type InstantClock, instantClock } from "../test/support/manual-clock.ts";
 import { manualClock } from "../test/support/manual-clock.ts";
 import { waitFor } from "../test/support/wait-for.ts";
 import { startWebServer } from "../test/support/web-server.ts";

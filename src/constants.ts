@@ -194,7 +194,6 @@ export const HTTP_STATUS_RECOVERIES: Readonly<Record<number, string | undefined>
   402: API_CODES[1008]?.recovery,
   403: API_CODES[1004]?.recovery,
   404: CHECK_HOST,
-  407: "Put the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY.",
   413: "Give fewer or smaller subject references.",
   422: CHECK_PARAMETERS,
 };

@@ -95,7 +95,7 @@ describe("HttpError", () => {
     expect(new HttpError(status, { host: HOST }).recovery).toContain("call again in a minute");
   });
 
-  test.each([301, 400, 401, 402, 403, 404, 407, 413, 418, 422])("of HTTP %i is not retried", (status) => {
+  test.each([301, 400, 401, 402, 403, 404, 413, 418, 422])("of HTTP %i is not retried", (status) => {
     const error = new HttpError(status, { host: HOST, retryAfterMs: 3000 });
 
     expect(error.details.retryAfterMs).toBeUndefined();

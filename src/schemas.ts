@@ -10,8 +10,8 @@ import {
   STYLE_TYPES,
 } from "./constants.ts";
 import { mistakeInPath } from "./text/mistakes.ts";
+import { isWindowsName } from "./text/paths.ts";
 import { hasAtMost } from "./text/text.ts";
-import { isWindowsName } from "./text/windows-names.ts";
 
 const FILE_NAME_MAX_CHARACTERS = 60;
 const FILE_NAME_MAX_BYTES = 120;

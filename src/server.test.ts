@@ -148,6 +148,14 @@ test.each([
   expect(server.logged).toEqual([]);
 });
 
+test("refused arguments are not logged, and no request is made", async () => {
+  await using server = await connect(() => Promise.resolve(MADE));
+
+  expect(textOf(await server.generate({ n: 0 }))).toContain("- n: expected an integer from 1 to 9; got 0 (number)");
+  expect(server.miniMax.calls).toBe(0);
+  expect(server.logged).toEqual([]);
+});
+
 test("a cancelled call is not logged", async () => {
   await using server = await connect(untilAborted);
   const controller = new AbortController();

@@ -29,7 +29,7 @@ test.each<readonly [string, Readonly<Record<string, unknown>>, string]>([
   ["a path as filename", { filename: "public/img/hero.jpg" }, 'Use output_dir "public/img" and filename "hero".'],
   ["a list as text", { subject_reference: "[]" }, "- subject_reference: expected a list of 1 to 5 references; got"],
   ["a reference by http", { subject_reference: reference("http://a.test/b.png") }, "is not an https:// URL"],
-  ["a GIF", { subject_reference: reference("data:image/gif;base64,R0lG") }, "convert it to JPEG or PNG"],
+  ["a GIF", { subject_reference: reference("data:image/gif;base64,R0lG") }, "convert it to one of these"],
   ["broken base64", { subject_reference: reference("data:image/png;base64,A%A=") }, "base64"],
   [
     "a reference of 10 MB",

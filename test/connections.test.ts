@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startStandIn } from "../stand-in/server.ts";
 import { smallImage } from "./support/big-jpeg.ts";
-import { closedHost, listening } from "./support/listening.ts";
+import { listening } from "./support/listening.ts";
 import { manualClock } from "./support/manual-clock.ts";
 import { begin, hold } from "./support/pending-call.ts";
 import { outputOf, spawnServer, startServer, textOf } from "./support/server.ts";
@@ -127,13 +127,4 @@ test("a refusal before failed connections is not forgotten", async () => {
   expect(text).toContain("ECONNREFUSED");
   expect(text).not.toContain("Nothing was sent");
   expect(text).toContain("An earlier attempt was sent");
-});
-
-test("an API host on this machine behind HTTP_PROXY is warned of", async () => {
-  const api = { url: "http://127.0.0.1:9" };
-  const nowhere = await closedHost();
-  await using server = await spawnServer({ api, env: { HTTP_PROXY: `http://anna:secret@${nowhere}` } });
-
-  expect(server.transport.stderr).toContain(`go through the proxy of HTTP_PROXY (http://${nowhere}/)`);
-  expect(server.transport.stderr).not.toContain("secret");
 });

@@ -115,7 +115,7 @@ test("a download that takes too long does not lose what was saved", async () => 
 
   const result = await call.result;
   expect(outputOf(result).saved_count).toBe(1);
-  expect(textOf(result)).toContain("The image was not downloaded, or the disk did not answer, in time.");
+  expect(textOf(result)).toContain("The image was not downloaded, or the disk did not respond, in time.");
   expect(await readdir(server.outputDir)).toHaveLength(1);
 });
 

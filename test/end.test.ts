@@ -12,6 +12,8 @@ import { EXIT_LIMIT_MS, outputOf, runServer, type SpawnedServer, spawnServer, ST
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
+const UNFINISHED = `${STARTED}The server ended before 1 paid request could be finished: images may have been generated and billed.\n`;
+
 type Way = readonly [name: string, end: (server: SpawnedServer) => void];
 
 const signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
@@ -38,7 +40,7 @@ const bySignals: readonly Way[] = [
 ];
 const ways = process.platform === "win32" ? everywhere : [...everywhere, ...bySignals];
 
-test.each(ways)("a call ends in silence by %s", async (_, end) => {
+test.each(ways)("a call ends by %s, and the log says that it is paid", async (_, end) => {
   await using api = await startStandIn({ script: [fallSilent()] });
   await using server = await spawnServer({ api, speed: 20 });
   begin(server);
@@ -46,7 +48,7 @@ test.each(ways)("a call ends in silence by %s", async (_, end) => {
 
   end(server);
 
-  await expectOrderlyEnd(server);
+  await expectOrderlyEnd(server, { stderr: UNFINISHED });
   await waitFor("the closed connection", () => api.openExchanges() === 0, EXIT_LIMIT_MS);
 });
 
@@ -59,7 +61,10 @@ test.each(PHASES)("a call that ends while $name leaves no partial file", async (
 
   server.transport.process.stdin.end();
 
-  await expectOrderlyEnd(server, { mayHaveSaved: phase.name === "saving" });
+  await expectOrderlyEnd(server, {
+    stderr: phase.name === "waiting to try again" ? STARTED : UNFINISHED,
+    mayHaveSaved: phase.name === "saving",
+  });
 });
 
 test("a call that ends in the queue is not sent", async () => {
@@ -71,7 +76,7 @@ test("a call that ends in the queue is not sent", async () => {
 
   server.transport.process.stdin.end();
 
-  await expectOrderlyEnd(server);
+  await expectOrderlyEnd(server, { stderr: UNFINISHED });
   expect(api.requests).toHaveLength(1);
 });
 
@@ -86,7 +91,7 @@ test.each(["giveUp", "cancel"] as const)("a call after %s does not keep the proc
 
   server.transport.process.stdin.end();
 
-  await expectOrderlyEnd(server);
+  await expectOrderlyEnd(server, { stderr: stop === "giveUp" ? UNFINISHED : STARTED });
   await waitFor("the closed connection", () => api.openExchanges() === 0);
   expect(api.requests).toHaveLength(1);
 });
@@ -134,7 +139,7 @@ test("a defect ends the server with one line, and cleans up", async () => {
 
   await expect(call.result).rejects.toThrow();
   expect(await server.exited).toEqual({ code: 1, signal: null });
-  expect(server.transport.stderr).toBe(`${STARTED}Fatal error: something is wrong\n`);
+  expect(server.transport.stderr).toBe(UNFINISHED.replace(STARTED, `${STARTED}Fatal error: something is wrong\n`));
   expect(await readdir(server.outputDir)).toEqual([]);
 });
 
@@ -173,10 +178,14 @@ test("a call that will not end does not keep the process", async () => {
   expect(await server.exited).toEqual({ code: 0, signal: null });
 });
 
-async function expectOrderlyEnd(server: SpawnedServer, { mayHaveSaved = false } = {}): Promise<void> {
+async function expectOrderlyEnd(
+  server: SpawnedServer,
+  { stderr = STARTED, mayHaveSaved = false }: { stderr?: string; mayHaveSaved?: boolean } = {},
+): Promise<void> {
   await waitFor("the exit", () => server.transport.process.exitCode !== null, EXIT_LIMIT_MS);
   expect(await server.exited).toEqual({ code: 0, signal: null });
-  expect(server.transport.stderr).toBe(STARTED);
+  if (mayHaveSaved) expect([STARTED, stderr]).toContain(server.transport.stderr);
+  else expect(server.transport.stderr).toBe(stderr);
   const names = await readdir(server.outputDir);
   expect(mayHaveSaved ? names.filter((name) => !name.endsWith(".jpeg")) : names).toEqual([]);
 }

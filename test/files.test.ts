@@ -169,7 +169,7 @@ test("a disk with too little free space is refused before the request", async ()
   await using api = await startStandIn();
   const preload = `import fs from "node:fs/promises";
     import { syncBuiltinESMExports } from "node:module";
-    fs.statfs = async () => ({ bsize: 1000, blocks: 1000, bavail: 9 });
+    fs.statfs = async () => ({ bsize: 1000, blocks: 9000, bavail: 9 });
     syncBuiltinESMExports();`;
   await using server = await spawnServer({ api, preload });
 

@@ -22,7 +22,7 @@ const SECOND_MS = 1000;
 const MINUTE_MS = 60_000;
 
 const fromEarlier: unknown = expect.stringMatching(
-  /earlier identical call .* no new request .* costs nothing now.* once more/,
+  /earlier identical call .* no new request .* at no extra cost.* once more/,
 );
 
 /** A server on a clock that the test moves, and a stand-in whose first requests are held until they are released. */

@@ -89,7 +89,7 @@ test("of 1001 images the first nine are saved, and the rest is named", async () 
   const output = outputOf(result);
   expect(output).toMatchObject({ image_count: 9, saved_count: 9 });
   expect(output.warnings?.join()).toContain("lists 1001 images");
-  expect(output.warnings?.join()).toContain("992 were left out: numbers 10 to 1001");
+  expect(output.warnings?.join()).toContain("992 were left out");
   expect(await readdir(server.outputDir)).toHaveLength(9);
   expect(api.requests).toHaveLength(1);
 });

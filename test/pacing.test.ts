@@ -32,13 +32,14 @@ test("first come, first served, and each is told how many go first", async () =>
   await using api = await startStandIn({ createImage: smallImage });
   const clock = manualClock();
   await using server = await startServer({ api, clock, requestsPerMinute: 1 });
-  const calls = ["first", "second", "third"].map((prompt) => begin(server, { prompt }));
-  await calls[2]?.reaches(/^waiting for a slot/);
-  await clock.advance(10_000);
-  await calls[1]?.reaches(/, 0 calls ahead, about 5\d s/);
-  await calls[2]?.reaches(/, 1 call ahead, about 11\d s/);
+  const first = begin(server, { prompt: "first" });
+  await waitFor("the first request", () => api.requests.length === 1);
+  const second = begin(server, { prompt: "second" });
+  await second.reaches(/^waiting for a slot.*, 0 calls ahead, about 6\d s/);
+  const third = begin(server, { prompt: "third" });
+  await third.reaches(/^waiting for a slot.*, 1 call ahead, about 12\d s/);
 
-  for (const { result } of calls) {
+  for (const { result } of [first, second, third]) {
     outputOf(await result);
     await clock.advance(WINDOW_MS);
   }
@@ -71,10 +72,12 @@ test("a rate limit seen by one call holds back the others", async () => {
 test("without MINIMAX_RPM the eleventh call waits", async () => {
   await using api = await startStandIn({ createImage: smallImage });
   await using server = await spawnServer({ api });
-  const calls = Array.from({ length: 11 }, () => begin(server));
-  await calls[10]?.reaches(/^waiting for a slot.*, about (?:5\d|6[01]) s/);
+  const calls = Array.from({ length: 10 }, () => begin(server));
+  await waitFor("ten requests", () => api.requests.length === 10);
 
-  await Promise.all(calls.slice(0, 10).map(({ result }) => result));
+  await begin(server).reaches(/^waiting for a slot.*, about (?:5\d|6[01]) s/);
+
+  await Promise.all(calls.map(({ result }) => result));
 
   expect(api.requests).toHaveLength(10);
 });

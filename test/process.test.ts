@@ -68,7 +68,7 @@ test.skipIf(ON_WINDOWS)("a deleted working directory matters only where it is ne
   const refused = await runWithoutDirectory([], relative);
   expect(refused.code).toBe(1);
   expect(refused.stderr).toMatch(
-    /^The server cannot start:\n- MINIMAX_API_HOST .*\n- MINIMAX_OUTPUT_DIR is relative, and the working directory has been deleted: give an absolute path\.\n$/,
+    /^The server cannot start:\n- MINIMAX_OUTPUT_DIR is relative, and the working directory has been deleted: give an absolute path\.\n- MINIMAX_API_HOST .*\n$/,
   );
 });
 

@@ -111,7 +111,6 @@ test.each<readonly [string, Behaviour, RegExp]>([
   ["HTTP 401", status(401), /HTTP 401.*\nRecovery: .*Check MINIMAX_API_KEY/s],
   ["HTTP 402", refuseInEnvelope(402, "insufficient_balance_error", "no money"), /no money.*\nRecovery: .*Top up/s],
   ["HTTP 404", status(404, { body: "404 page not found" }), /HTTP 404.*\nRecovery: .*Check MINIMAX_API_HOST/s],
-  ["HTTP 407", status(407), /responded with HTTP 407 and no image\..*\nRecovery: .*user name and password/s],
   ["HTTP 413", refuseAsTooLarge(), /HTTP 413.*\nRecovery: .*fewer or smaller subject references/s],
   ["HTTP 418", answer('{"error":"out of order"}', { status: 418 }), /out of order.*\nRecovery: .*Correct what/s],
   ["HTTP 422", refuseInEnvelope(422, "unprocessable_entity_error", "no"), /no.*\nRecovery: .*correct what it names/s],

@@ -93,7 +93,7 @@ export class CallRegistry {
     for (const call of calls) call.cancel();
     await outcomes;
     const unsaved = (await Promise.all(this.#paidAtEnd.map(({ outcome }) => outcome))).filter(
-      (outcome) => "error" in outcome,
+      (outcome) => "error" in outcome || outcome.output.saved_count < outcome.output.image_count,
     );
     if (unsaved.length > 0) {
       this.log(

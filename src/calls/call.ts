@@ -144,7 +144,7 @@ export class Call implements RequestContext {
 
   /** Ends the work but for the saving of images that have already come. */
   end(): void {
-    this.#ending.abort();
+    this.#ending.abort(new UserFacingError("The server has ended."));
   }
 
   readonly report = (...reported: Parameters<RequestContext["report"]>): void => {

@@ -1,8 +1,7 @@
 import nodePath, { delimiter, type PlatformPath } from "node:path";
 import { z } from "zod";
 import { mistakeInPath } from "../text/mistakes.ts";
-import { expandHome } from "../text/paths.ts";
-import { badDirectoryName } from "../text/windows-names.ts";
+import { badDirectoryName, expandHome } from "../text/paths.ts";
 
 /** What relative and `~` paths are resolved against. Absolute; undefined where the system knows none. */
 export interface Directories {

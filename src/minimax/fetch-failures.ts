@@ -2,6 +2,7 @@ import { ConnectionError, DeadlineExceededError } from "../errors.ts";
 import { formatSeconds, messageOf, systemCode } from "../text/text.ts";
 
 const CHECK_NETWORK = "Check the network connection, and MINIMAX_API_HOST.";
+const PROXY_CREDENTIALS = "Put the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY.";
 const TRUST_CERTIFICATE =
   "If a company proxy or antivirus inspects connections, give Node its certificate: set NODE_EXTRA_CA_CERTS to the path of a PEM file in this server's env block. Otherwise check MINIMAX_API_HOST and this machine's date.";
 
@@ -42,9 +43,10 @@ export function toUnsentError(error: unknown, signal: AbortSignal, host: string,
     );
   }
   const code = certificateCodeOf(error);
+  const reason = reasonOf(error);
   return code === undefined
-    ? new ConnectionError(`Could not connect to ${host} (${withProxy(reasonOf(error), proxy)}).`, {
-        advice: CHECK_NETWORK,
+    ? new ConnectionError(`Could not connect to ${host} (${withProxy(reason, proxy)}).`, {
+        advice: reason.endsWith("HTTP 407") ? PROXY_CREDENTIALS : CHECK_NETWORK,
         retryAfterMs: 0,
         cause: error,
       })

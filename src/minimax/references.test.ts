@@ -7,7 +7,9 @@ import { SubjectReferenceError } from "../errors.ts";
 import { Workspace } from "../utils/workspace.ts";
 import { type ReadReference, resolveReference } from "./references.ts";
 
-const PNG_URL = "data:image/png;base64,";
+const JPEG = bigJpeg(60).toString("base64");
+const PNG = Buffer.from("89504e470d0a1a0a0000000d4948445200000008000000080800000000deadbeef", "hex").toString("base64");
+const WEBP = Buffer.from("524946461600000057454250565038580a000000000000000700000700000000", "hex").toString("base64");
 const NAME = "subject_reference[3].image_file";
 
 function readingIn(base: string): ReadReference {
@@ -28,27 +30,27 @@ async function refusalOf(imageFile: string): Promise<SubjectReferenceError> {
 }
 
 function dataUrlOf(byteLength: number): string {
-  return PNG_URL + Buffer.alloc(byteLength, 1).toString("base64");
+  return `data:image/jpeg;base64,${bigJpeg(byteLength).toString("base64")}`;
 }
 
 test.each([
   ["a link", "https://example.com/a%2Fb.png?Expires=1&Signature=x%3D"],
   ["a link in capitals", "HTTPS://EXAMPLE.COM/face.jpg"],
   ["a link to an IPv6 address", "https://[2001:db8::1]:8443/face.webp"],
-  ["a JPEG", "data:image/jpeg;base64,/9j/4AAQ"],
-  ["a PNG", "data:image/png;base64,iVBORw0KGgo="],
-  ["a WebP", "data:image/webp;base64,UklGRg=="],
+  ["a JPEG", `data:image/jpeg;base64,${JPEG}`],
+  ["a PNG", `data:image/png;base64,${PNG}`],
+  ["a WebP", `data:image/webp;base64,${WEBP}`],
   ["a data URL of one byte less than 10 MB", dataUrlOf(9_999_999)],
 ])("%s goes to MiniMax unchanged", async (_what, imageFile) => {
   expect(await resolveReference(imageFile, NAME, readNothing)).toBe(imageFile);
 });
 
 test.each([
-  ["data:image/jpg;base64,/9j/4AAQ", "data:image/jpeg;base64,/9j/4AAQ"],
-  ["data:image/pjpeg;base64,/9j/4AAQ", "data:image/jpeg;base64,/9j/4AAQ"],
-  ["DATA:IMAGE/PNG;BASE64,iVBORw0KGgo=", "data:image/png;base64,iVBORw0KGgo="],
-])("%s is sent by the name that MiniMax knows", async (imageFile, sent) => {
-  expect(await resolveReference(imageFile, NAME, readNothing)).toBe(sent);
+  ["data:image/jpg;base64", "data:image/jpeg;base64", JPEG],
+  ["data:image/pjpeg;base64", "data:image/jpeg;base64", JPEG],
+  ["DATA:IMAGE/PNG;BASE64", "data:image/png;base64", PNG],
+])("%s is sent as %s", async (given, sent, image) => {
+  expect(await resolveReference(`${given},${image}`, NAME, readNothing)).toBe(`${sent},${image}`);
 });
 
 test.each(["face.jpeg", "./face.jpeg", "a-face", "猫.png"])("the file %s is sent as a data URL", async (imageFile) => {
@@ -96,6 +98,7 @@ test.each([
   ["no base64", "data:image/png,%89PNG"],
   ["parameters", "data:image/png;name=a;base64,iVBORw0KGgo="],
   ["a GIF", "data:image/gif;base64,R0lGODlh"],
+  ["a GIF by another name", "data:image/jpeg;base64,R0lGODlh"],
   ["an SVG", "data:image/svg+xml;base64,PHN2Zz4="],
 ])("a data URL with %s is refused", async (_case, imageFile) => {
   expect((await refusalOf(imageFile)).message).toBe(
@@ -112,7 +115,7 @@ test.each([
   ["padding alone", "===="],
   ["letters outside ASCII", "ŁŁŁŁ"],
 ])("a data URL with %s is not valid", async (_case, encoded) => {
-  expect((await refusalOf(PNG_URL + encoded)).message).toContain("base64 is not valid");
+  expect((await refusalOf(`data:image/png;base64,${encoded}`)).message).toContain("base64 is not valid");
 });
 
 test.each([10_000_000, 10_000_001, 40_000_000])("a data URL of %i bytes is refused", async (byteLength) => {
@@ -126,7 +129,7 @@ test("a refusal says what is allowed, and that no request was made", async () =>
   expect(details.retryAfterMs).toBeUndefined();
 });
 
-test.each([`${PNG_URL}${"A".repeat(5000)}!`, `http://example.com/${"a".repeat(5000)}`])(
+test.each([`data:image/png;base64,${"A".repeat(5000)}!`, `http://example.com/${"a".repeat(5000)}`])(
   "a refusal is short, however long the reference is",
   async (imageFile) => {
     expect((await refusalOf(imageFile)).message.length).toBeLessThan(200);

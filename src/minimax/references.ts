@@ -1,6 +1,7 @@
 import { REFERENCE_MAX_BYTES } from "../constants.ts";
 import { SubjectReferenceError } from "../errors.ts";
 import { truncate } from "../text/text.ts";
+import { readImageHeader } from "../utils/image-header.ts";
 import type { LocalImage, WantedImage } from "../utils/local-image.ts";
 
 const IMAGE_DATA_URL = /^data:image\/(jpeg|jpg|pjpeg|png|webp);base64,/i;
@@ -33,11 +34,7 @@ export async function resolveReference(imageFile: string, name: string, read: Re
 /** The data URL by the name that MiniMax knows: some programs write `image/jpg`. */
 function checkedDataUrl(imageFile: string, name: string): string {
   const [prefix, kind = ""] = IMAGE_DATA_URL.exec(imageFile) ?? [];
-  if (prefix === undefined) {
-    throw new SubjectReferenceError(
-      `${name}: the data URL is not a JPEG, PNG or WebP image in base64: convert it to one of these.`,
-    );
-  }
+  if (prefix === undefined) throw notAnImage(name);
   const encodedLength = imageFile.length - prefix.length;
   if ((encodedLength / 4) * 3 >= REFERENCE_MAX_BYTES) {
     throw new SubjectReferenceError(`${name}: the data URL holds 10 MB or more.`);
@@ -46,5 +43,12 @@ function checkedDataUrl(imageFile: string, name: string): string {
   if (encoded.length % 4 !== 0 || !BASE64.test(encoded)) {
     throw new SubjectReferenceError(`${name}: the data URL's base64 is not valid.`);
   }
+  if (readImageHeader(Buffer.from(encoded, "base64")) === undefined) throw notAnImage(name);
   return `data:image/${kind.toLowerCase().replace(/^p?jpe?g$/, "jpeg")};base64,${encoded}`;
+}
+
+function notAnImage(name: string): SubjectReferenceError {
+  return new SubjectReferenceError(
+    `${name}: the data URL is not a JPEG, PNG or WebP image in base64: convert it to one of these.`,
+  );
 }

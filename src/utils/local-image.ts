@@ -2,7 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import type { PlatformPath } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SubjectReferenceError } from "../errors.ts";
-import { expandHome, isInside, isOnForeignShare } from "../text/paths.ts";
+import { expandHome, isOnForeignShare } from "../text/paths.ts";
 import { messageOf, systemCode, truncate } from "../text/text.ts";
 import type { Places } from "./base-directory.ts";
 import { type ImageHeader, readImageHeader } from "./image-header.ts";
@@ -102,10 +102,11 @@ async function leadsToForeignShare(
   return isOnForeignShare(target, real, path);
 }
 
-/** Where a file that cannot be read lies, or would lie. */
+/** Whether a file that cannot be read lies inside, or would; a link that leads nowhere leads out. */
 async function wouldBeInside(target: string, allowed: readonly string[], platform: Platform): Promise<boolean> {
-  if (allowed.some((directory) => isInside(directory, target, platform.path))) return true;
-  const real = await realPathOf(target, platform).catch(() => undefined);
+  const real = await realPathOf(target, platform).catch((error: unknown) =>
+    systemCode(error) === "ENOENT" ? undefined : target,
+  );
   return real !== undefined && isInsideAny(real, allowed, platform);
 }
 

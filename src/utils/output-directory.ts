@@ -1,9 +1,8 @@
 import { open } from "node:fs/promises";
 import nodePath from "node:path";
 import { OutputDirectoryError } from "../errors.ts";
-import { expandHome, isInside, isOnForeignShare } from "../text/paths.ts";
+import { badDirectoryName, expandHome, isInside, isOnForeignShare } from "../text/paths.ts";
 import { messageOf, systemCode, truncate } from "../text/text.ts";
-import { badDirectoryName } from "../text/windows-names.ts";
 import type { Places } from "./base-directory.ts";
 import { FILE_NAME_MAX_BYTES } from "./file-names.ts";
 import { exists, PLATFORM, type Platform, realPathOf } from "./real-path.ts";

@@ -3,9 +3,8 @@ import nodePath from "node:path";
 import { ImageError } from "../errors.ts";
 import type { SavedImage } from "../schemas.ts";
 import { messageOf, systemCode } from "../text/text.ts";
-import { claimName } from "./claim-name.ts";
 import { endsEarly, type ImageHeader, readImageHeader } from "./image-header.ts";
-import { removeFile, temporaryPath } from "./temporary-file.ts";
+import { claimName, removeFile, temporaryPath } from "./temporary-file.ts";
 
 const TAIL_BYTES = 4096;
 
