@@ -5,30 +5,34 @@ import {
   ErrorCode,
   type JSONRPCMessage,
   JSONRPCMessageSchema,
+  JSONRPCNotificationSchema,
   JSONRPCRequestSchema,
-  RequestIdSchema,
+  type JSONRPCResponse,
 } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
 import { withoutNulls } from "../text/nulls.ts";
 import { truncate } from "../text/text.ts";
+import { RequestIds, type WrittenIds, writtenIds } from "./request-ids.ts";
 
+const BYTE_ORDER_MARK = /^\ufeff/;
 const NESTED_IN_MESSAGE = 4;
 const SAID_ISSUES = 3;
 
 const issuesSchema = z
   .array(z.object({ path: z.array(z.union([z.string(), z.number()])), message: z.string() }))
   .min(1);
-const identifiedSchema = z.looseObject({ id: RequestIdSchema, method: z.unknown() });
 
 /**
  * Carries JSON-RPC over two streams, a message a line. Unlike the SDK's own, a member that is `null` counts as absent
- * in a message and in its parameters, and a request that cannot be read is answered under its id, in words for a person
- * instead of a validator's. What has no id to answer under costs one call of `onerror`.
+ * in a message and in its parameters, a request has an id of ours between its arrival and its answer, and one that
+ * cannot be read is answered in words for a person instead of a validator's. What has no id to answer under costs one
+ * call of `onerror`; when it is JSON and no answer itself, it is also refused under the id `null`.
  */
 export class LineTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: (message: JSONRPCMessage) => void;
+  readonly #ids = new RequestIds();
 
   /** @param lines - gives one whole line in each piece */
   constructor(
@@ -42,9 +46,15 @@ export class LineTransport implements Transport {
     return Promise.resolve();
   }
 
-  /** Resolves when the stream takes more. */
+  /** Resolves when the stream takes more. The answer to a request that was cancelled is dropped. */
   async send(message: JSONRPCMessage): Promise<void> {
-    if (!this.output.write(`${JSON.stringify(readable(message))}\n`)) await once(this.output, "drain");
+    if ("method" in message) {
+      await this.#write(message);
+      return;
+    }
+    const { id, ...answer } = readable(message);
+    const written = this.#ids.answer(id);
+    if (written !== undefined) await this.#write(answer, written);
   }
 
   close(): Promise<void> {
@@ -55,37 +65,73 @@ export class LineTransport implements Transport {
     return Promise.resolve();
   }
 
+  /** @param id - in JSON; it takes the last place in the message */
+  async #write(message: object, id?: string): Promise<void> {
+    const json = JSON.stringify(message);
+    const line = id === undefined ? json : `${json.slice(0, -1)},"id":${id}}`;
+    if (!this.output.write(`${line}\n`)) await once(this.output, "drain");
+  }
+
   readonly #report = (error: Error): void => {
     this.onerror?.(error);
   };
 
   readonly #receive = (line: Buffer): void => {
     try {
-      const value = withoutNulls(JSON.parse(line.toString("utf8")), NESTED_IN_MESSAGE);
-      const { success, data } = JSONRPCMessageSchema.safeParse(value);
-      if (!success) this.#refuse(value);
-      else if ("method" in data && !("id" in data) && !data.method.startsWith("notifications/")) {
-        this.#report(new Error("a request without an id was dropped"));
-      } else this.onmessage?.(data);
+      const text = line.toString("utf8").replace(BYTE_ORDER_MARK, "");
+      const value: unknown = JSON.parse(text);
+      this.#accept(value, writtenIds(value, text));
     } catch (error) {
       this.#report(error instanceof SyntaxError ? new Error("a line that is not JSON was dropped") : toError(error));
     }
   };
 
-  #refuse(value: unknown): void {
-    const words = describeIssues(JSONRPCRequestSchema.safeParse(value).error?.issues ?? []);
-    const identified = identifiedSchema.safeParse(value);
-    if (!identified.success) {
-      this.#report(new Error(`a message that is not JSON-RPC was dropped (${words})`));
-      return;
+  #accept(value: unknown, ids: WrittenIds): void {
+    const message = withoutNulls(value, NESTED_IN_MESSAGE);
+    if (isAnswer(value)) this.#acceptAnswer(message);
+    else if (ids.id !== undefined) this.#acceptRequest(message, ids.id);
+    else if (isObject(value) && "id" in value) this.#refuse(message);
+    else this.#acceptNotification(message, ids.requestId);
+  }
+
+  #acceptAnswer(message: unknown): void {
+    const { success, data } = JSONRPCMessageSchema.safeParse(message);
+    if (success) this.onmessage?.(data);
+    else this.#report(new Error("an answer that is not JSON-RPC was dropped"));
+  }
+
+  #acceptRequest(message: unknown, written: string): void {
+    const id = this.#ids.assign(written);
+    const { success, data, error } = JSONRPCRequestSchema.safeParse(Object.assign({}, message, { id }));
+    if (success) this.onmessage?.(data);
+    else this.send({ jsonrpc: "2.0", id, error: invalidRequest(error) }).catch(this.#report);
+  }
+
+  #acceptNotification(message: unknown, requestId: string | undefined): void {
+    const { success, data } = JSONRPCNotificationSchema.safeParse(message);
+    if (!success) this.#refuse(message);
+    else if (!data.method.startsWith("notifications/")) {
+      this.#report(new Error("a request without an id was dropped"));
+    } else if (data.method !== "notifications/cancelled" || requestId === undefined) this.onmessage?.(data);
+    else {
+      const id = this.#ids.cancel(requestId);
+      if (id !== undefined) this.onmessage?.({ ...data, params: { ...data.params, requestId: id } });
     }
-    const { id } = identified.data;
-    this.send({ jsonrpc: "2.0", id, error: { code: ErrorCode.InvalidRequest, message: words } }).catch(this.#report);
+  }
+
+  #refuse(message: unknown): void {
+    const error = invalidRequest(JSONRPCRequestSchema.safeParse(message).error);
+    this.#report(new Error(`a message that is not JSON-RPC was refused (${error.message})`));
+    this.#write({ jsonrpc: "2.0", error }, "null").catch(this.#report);
   }
 }
 
+function isAnswer(value: unknown): boolean {
+  return isObject(value) && !("method" in value) && ("result" in value || "error" in value);
+}
+
 /** An error whose text is a validator's list of issues, in words. */
-function readable(message: JSONRPCMessage): JSONRPCMessage {
+function readable(message: JSONRPCResponse): JSONRPCResponse {
   if (!("error" in message) || !message.error.message.startsWith("[")) return message;
   const issues = issuesIn(message.error.message);
   if (issues === undefined) return message;
@@ -105,11 +151,23 @@ function describeIssues(
 ): string {
   const reasons = issues.slice(0, SAID_ISSUES).map(({ path, message }) => {
     const where = path.map(String).join(".");
-    return truncate(
-      `${where === "" ? "the message" : where}: ${message.replace("Invalid input: ", "").replace("record", "object")}`,
-    );
+    return truncate(`${where === "" ? "the message" : where}: ${inWords(message)}`);
   });
   return `The request is not valid. ${reasons.join("; ")}.\nRecovery: Nothing was done. Correct the message, then send it again.`;
+}
+
+/** The only members of JSON-RPC that a validator has no words for are those that may be text or a number. */
+function inWords(issue: string): string {
+  if (issue === "Invalid input") return "expected text or an integer";
+  return issue.replace("Invalid input: ", "").replace("record", "object");
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function invalidRequest(error: z.core.$ZodError | undefined): { code: number; message: string } {
+  return { code: ErrorCode.InvalidRequest, message: describeIssues(error?.issues ?? []) };
 }
 
 function toError(error: unknown): Error {
