@@ -13,6 +13,8 @@ import { firstKnownDirectory } from "./config/directories.ts";
 import { redactProxy } from "./config/proxies.ts";
 import { RATE_LIMIT_WINDOW_MS } from "./constants.ts";
 import { ConfigurationError } from "./errors.ts";
+import { RevisionTransport } from "./protocol/revision-transport.ts";
+import { Tasks } from "./protocol/tasks.ts";
 import { createServer } from "./server.ts";
 import { messageOf, systemCode } from "./text/text.ts";
 import { systemClock } from "./timing/clock.ts";
@@ -96,7 +98,9 @@ async function serve({ config, ...parts }: Awaited<ReturnType<typeof prepare>>):
   const log = (line: string): void => {
     process.stderr.write(`${line.replaceAll(config.apiKey, "[API key]")}\n`);
   };
-  const { mcp, close } = createServer({ ...parts, callBudgetMs: config.callBudgetMs, log });
+  const tasks = new Tasks(parts.timing.clock);
+  const { deliveryOf } = tasks;
+  const { mcp, introduce, close } = createServer({ ...parts, callBudgetMs: config.callBudgetMs, log, deliveryOf });
 
   const shutDown = async (code: 0 | 1): Promise<void> => {
     try {
@@ -124,6 +128,6 @@ async function serve({ config, ...parts }: Awaited<ReturnType<typeof prepare>>):
       log(`Protocol error: a message of more than ${LINE_MAX_BYTES / 1_000_000} MB was dropped`);
     }),
   );
-  await mcp.connect(new LineTransport(stdin, process.stdout));
+  await mcp.connect(new RevisionTransport(new LineTransport(stdin, process.stdout), introduce, tasks));
   log("MiniMax Image MCP server running on stdio");
 }

@@ -1,8 +1,9 @@
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
-import type { ServerNotification, ServerRequest } from "@modelcontextprotocol/sdk/types.js";
+import type { RequestId, ServerNotification, ServerRequest } from "@modelcontextprotocol/sdk/types.js";
 import { name, version } from "../package.json";
 import { parseArguments } from "./arguments.ts";
+import type { Delivery } from "./calls/call.ts";
 import { CallRegistry } from "./calls/call-registry.ts";
 import { TOOL_NAME } from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
@@ -11,7 +12,7 @@ import { toErrorResult, toResult } from "./result.ts";
 import { toolArgumentsSchema, toolOutputSchema } from "./schemas.ts";
 import { messageOf } from "./text/text.ts";
 import { Progress } from "./timing/progress.ts";
-import { offerView, SHOWN_IMAGE_MAX_BYTES, VIEW_URI } from "./view/resources.ts";
+import { type Introduce, offerView, SHOWN_IMAGE_MAX_BYTES, VIEW_URI } from "./view/resources.ts";
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
@@ -19,11 +20,15 @@ type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 interface ServerOptions extends Parts {
   /** Time one call may take in all, in milliseconds. */
   readonly callBudgetMs: number;
+  /** How the result of a request reaches the client, when it is not at once. */
+  readonly deliveryOf?: (requestId: RequestId) => Delivery | undefined;
 }
 
 /** A server that is ready to be connected to a transport. */
 interface ImageServer {
   readonly mcp: McpServer;
+  /** Introduces the server to a client. */
+  readonly introduce: Introduce;
   /**
    * Closes the connection and ends every call, also those without a waiting client: images that have come are saved
    * within 250 ms, all else is cancelled. Resolves when none is running.
@@ -47,7 +52,7 @@ const TOOL = {
 };
 
 /** Builds the MCP server with its one tool. It does nothing until it is connected. */
-export function createServer({ callBudgetMs, ...parts }: ServerOptions): ImageServer {
+export function createServer({ callBudgetMs, deliveryOf, ...parts }: ServerOptions): ImageServer {
   const { timing, workspace, log } = parts;
   const mcp = new McpServer({ name, version });
   const calls = new CallRegistry(timing.clock, callBudgetMs, log);
@@ -56,7 +61,7 @@ export function createServer({ callBudgetMs, ...parts }: ServerOptions): ImageSe
       const input = parseArguments(args);
       using progress = progressFor(extra, parts, callBudgetMs);
       return await calls.join(
-        { input, waiter: { signal: extra.signal, report: progress?.report } },
+        { input, waiter: { signal: extra.signal, report: progress?.report, delivery: deliveryOf?.(extra.requestId) } },
         (call) => generateAndSave(input, parts, call),
         (joined) => toResult(joined, input, workspace),
       );
@@ -65,11 +70,12 @@ export function createServer({ callBudgetMs, ...parts }: ServerOptions): ImageSe
       return toErrorResult(error);
     }
   });
-  offerView(mcp, instructionsFor(workspace.places), (path, signal) =>
+  const introduce = offerView(mcp, instructionsFor(workspace.places), (path, signal) =>
     workspace.readImage({ path, name: "image", limitBytes: SHOWN_IMAGE_MAX_BYTES }, signal),
   );
   return {
     mcp,
+    introduce,
     close: async () => {
       calls.end();
       await mcp.close();

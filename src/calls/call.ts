@@ -13,7 +13,15 @@ const KEPT_MS = 15 * 60_000;
  * A client that asked for no progress and has waited this long, in milliseconds, may be gone: some give up after 60 s
  * without a word, so the same call made then is taken for its retry.
  */
-const SILENT_TIMEOUT_MS = 55_000;
+export const SILENT_TIMEOUT_MS = 55_000;
+
+/** The way of a result to a client that may leave it with the server and fetch it later, or never. */
+export interface Delivery {
+  /** Calls back when the client gets the result: at once, unless it is left here. */
+  onReceived(listener: () => void): void;
+  /** Whether the client has not asked for the result for so long that it may be gone. */
+  mayBeGone(): boolean;
+}
 
 /** A client request that waits for a call. */
 export interface Waiter {
@@ -21,6 +29,8 @@ export interface Waiter {
   readonly signal: AbortSignal;
   /** Told what is being done; absent when the client asked for no progress. */
   readonly report: RequestContext["report"] | undefined;
+  /** Absent when the client gets its result as soon as there is one, or not at all. */
+  readonly delivery?: Delivery | undefined;
 }
 
 /** The output of a call, or the reason why there is none. */
@@ -128,7 +138,8 @@ export class Call implements RequestContext {
     this.#waitingSinceMs.delete(waiter);
     if (isAnswered) {
       const hasOutput = this.#ended !== undefined && "output" in this.#ended.outcome;
-      this.#isDelivered ||= !(hasOutput && mayBeGone);
+      if (waiter.delivery !== undefined) waiter.delivery.onReceived(this.forget);
+      else this.#isDelivered ||= !(hasOutput && mayBeGone);
       this.isMentioned = true;
       return;
     }
@@ -136,6 +147,11 @@ export class Call implements RequestContext {
     if (!isClientTimeout(reason) && this.#waitingSinceMs.size === 0) this.#mayBeBilled = false;
     this.#cancelUnlessNeeded(reason);
   }
+
+  /** The outcome is no longer kept for the same call. */
+  readonly forget = (): void => {
+    this.#isDelivered = true;
+  };
 
   /** Ends the work, whether or not requests wait. Images that are being saved are taken away. */
   cancel(reason?: unknown): void {
@@ -159,6 +175,7 @@ export class Call implements RequestContext {
 
   /** Some clients give up without a word: one that asked for no progress and has waited for long may have done so. */
   #mayBeGone(waiter: Waiter): boolean {
+    if (waiter.delivery !== undefined) return waiter.delivery.mayBeGone();
     const sinceMs = this.#waitingSinceMs.get(waiter) ?? 0;
     return waiter.report === undefined && this.options.clock.monotonicMs() - sinceMs >= SILENT_TIMEOUT_MS;
   }

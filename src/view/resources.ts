@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import type { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import {
   ErrorCode,
+  type Implementation,
   InitializeRequestSchema,
   LATEST_PROTOCOL_VERSION,
   ListResourcesRequestSchema,
@@ -9,6 +10,7 @@ import {
   McpError,
   ReadResourceRequestSchema,
   type ReadResourceResult,
+  type ServerCapabilities,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/sdk/types.js";
 import { name, version } from "../../package.json";
@@ -35,29 +37,40 @@ const IMAGE_URI_START = "minimax-image:///";
  */
 export type ReadShownImage = (path: string, signal: AbortSignal) => Promise<LocalImage>;
 
+/** What the server tells a client of itself. */
+export interface Introduction {
+  readonly capabilities: ServerCapabilities;
+  readonly serverInfo: Implementation;
+  readonly instructions: string;
+}
+
+/** Introduces the server to a client that announces these extensions. */
+export type Introduce = (client: {
+  readonly extensions?: Readonly<Record<string, unknown>> | undefined;
+}) => Introduction;
+
 /**
- * Offers the view (MCP Apps, specification 2026-01-26) and the images that it shows, to clients that announce the
- * extension and to nobody else: many clients add tools of their own to each conversation with a server that has
- * resources. The SDK answers `initialize` with whatever the server can do before it knows the client, so `initialize`
- * is answered here.
+ * Serves the view (MCP Apps, specification 2026-01-26) and the images that it shows. They are announced to clients that
+ * announce the extension and to nobody else: many clients add tools of their own to each conversation with a server
+ * that has resources. A client that asks for them unannounced gets them, because the tool names the view to everybody.
+ * The SDK answers `initialize` with whatever the server can do before it knows the client, so `initialize` is answered
+ * here.
  *
- * @param instructions - what every client is told in the answer to `initialize`
+ * @param instructions - what every client is told
  * @param readImage - reads an image that a view may show
  */
-export function offerView({ server }: McpServer, instructions: string, readImage: ReadShownImage): void {
+export function offerView({ server }: McpServer, instructions: string, readImage: ReadShownImage): Introduce {
+  const introduce: Introduce = ({ extensions }) => {
+    const view = extensions?.[EXTENSION] === undefined ? {} : { resources: {}, extensions: { [EXTENSION]: {} } };
+    return { capabilities: { tools: { listChanged: true }, ...view }, serverInfo: { name, version }, instructions };
+  };
   server.registerCapabilities({ resources: {} });
-  server.setRequestHandler(InitializeRequestSchema, ({ params: { capabilities, protocolVersion } }) => {
-    const showsViews = capabilities.extensions?.[EXTENSION] !== undefined;
-    if (showsViews) serveResources(server, readImage);
-    return {
-      protocolVersion: SUPPORTED_PROTOCOL_VERSIONS.includes(protocolVersion)
-        ? protocolVersion
-        : LATEST_PROTOCOL_VERSION,
-      capabilities: { tools: { listChanged: true }, ...(showsViews ? { resources: {} } : {}) },
-      serverInfo: { name, version },
-      instructions,
-    };
-  });
+  serveResources(server, readImage);
+  server.setRequestHandler(InitializeRequestSchema, ({ params: { capabilities, protocolVersion } }) => ({
+    protocolVersion: SUPPORTED_PROTOCOL_VERSIONS.includes(protocolVersion) ? protocolVersion : LATEST_PROTOCOL_VERSION,
+    ...introduce(capabilities),
+  }));
+  return introduce;
 }
 
 function serveResources(server: McpServer["server"], readImage: ReadShownImage): void {
