@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TOOL_NAME } from "../src/constants.ts";
@@ -24,19 +25,6 @@ async function answerTo(server: SpawnedServer, message: Readonly<Record<string, 
       .find((line) => line.includes('"id":"asked"')),
   );
 }
-
-test("lines that are no JSON-RPC are noted, and the session goes on", async () => {
-  const { server } = shared.begin();
-  const before = server.transport.stderr.length;
-  const lines = ["not json", "{", "[]", "null", '{"jsonrpc":"1.0"}', '{"jsonrpc":"2.0"}', '"text"', "\0\u0001", "{}"];
-
-  for (const line of lines) server.transport.write(`${line}\n`);
-
-  await server.client.ping();
-  const notes = server.transport.stderr.slice(before).split("\n").slice(0, -1);
-  expect(notes).toHaveLength(lines.length);
-  for (const note of notes) expect(note).toMatch(/^Protocol error: .{1,310}$/);
-});
 
 test("whatever stands in its lines, the next request is answered", async () => {
   await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
@@ -97,7 +85,7 @@ test("a huge line without an end and the end of stdin end the server", async () 
 
 test.each([
   ["an unknown method", { method: "no/such-method", params: {} }, "-32601"],
-  ["resources without a view", { method: "resources/read", params: { uri: "file:///etc/passwd" } }, "-32601"],
+  ["a resource that is none", { method: "resources/read", params: { uri: "file:///etc/passwd" } }, "-32602"],
   [
     "an unknown tool",
     { method: "tools/call", params: { name: "another_tool", arguments: {} } },
@@ -148,3 +136,17 @@ test.each([
   expect(answer).not.toMatch(/\\"code\\"|invalid_type/);
   expect(api.requests).toHaveLength(0);
 });
+
+function answersTo(server: SpawnedServer, id: string, part: string): string[] {
+  return server.transport.stdout.split("\n").filter((line) => line.includes(part) && line.endsWith(`,"id":${id}}`));
+}
+
+function notesOf(server: SpawnedServer): string[] {
+  const notes = server.transport.stderr.split("\n").slice(1, -1);
+  for (const note of notes) expect(note).toMatch(/^Protocol error: .{1,310}$/);
+  return notes;
+}
+
+function refusalsOf(server: SpawnedServer): string[] {
+  return server.transport.stdout.split("\n").filter((line) => line.endsWith(',"id":null}'));
+}

@@ -2,6 +2,7 @@ import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
+import { z } from "zod";
 import { TOOL_NAME } from "../src/constants.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { type SpawnedServer, spawnServer } from "./support/server.ts";
@@ -27,13 +28,21 @@ async function refusal(server: SpawnedServer, uri: string): Promise<McpError> {
   return error;
 }
 
-test("without views a client is told of tools alone, and gets no resources", async () => {
+test("without views a client is told of tools alone", async () => {
   const { server } = plain.begin();
 
   expect(server.client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true } });
   expect(server.client.getInstructions()).toContain(TOOL_NAME);
-  expect((await refusal(server, "ui://minimax-image/images")).code).toBe(ErrorCode.MethodNotFound);
-  expect((await refusal(server, uriOf("/etc/passwd"))).code).toBe(ErrorCode.MethodNotFound);
+});
+
+test("without views a client gets the view that the tool names", async () => {
+  const { server } = plain.begin();
+  const { tools } = await server.client.listTools();
+  const { ui } = z.object({ ui: z.object({ resourceUri: z.string() }) }).parse(tools[0]?._meta);
+  const uri = ui.resourceUri;
+
+  expect((await server.client.readResource({ uri })).contents).toMatchObject([{ uri }]);
+  expect((await refusal(server, uriOf("/etc/passwd"))).code).toBe(ErrorCode.InvalidParams);
 });
 
 test("without views a client pays less than 80 bytes of tools/list for them", async () => {
@@ -56,7 +65,11 @@ test("a client of an unknown revision is answered with the newest one", async ()
 test("with views a client finds one page by the tool, which loads nothing", async () => {
   const { client } = shared.begin().server;
 
-  expect(client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true }, resources: {} });
+  expect(client.getServerCapabilities()).toStrictEqual({
+    tools: { listChanged: true },
+    resources: {},
+    extensions: { "io.modelcontextprotocol/ui": {} },
+  });
   const { tools } = await client.listTools();
   const { resources } = await client.listResources();
   const uri = resources[0]?.uri ?? "";
