@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TOOL_NAME } from "../src/constants.ts";
@@ -136,17 +135,3 @@ test.each([
   expect(answer).not.toMatch(/\\"code\\"|invalid_type/);
   expect(api.requests).toHaveLength(0);
 });
-
-function answersTo(server: SpawnedServer, id: string, part: string): string[] {
-  return server.transport.stdout.split("\n").filter((line) => line.includes(part) && line.endsWith(`,"id":${id}}`));
-}
-
-function notesOf(server: SpawnedServer): string[] {
-  const notes = server.transport.stderr.split("\n").slice(1, -1);
-  for (const note of notes) expect(note).toMatch(/^Protocol error: .{1,310}$/);
-  return notes;
-}
-
-function refusalsOf(server: SpawnedServer): string[] {
-  return server.transport.stdout.split("\n").filter((line) => line.endsWith(',"id":null}'));
-}
