@@ -112,8 +112,9 @@ test("the view and an image are read also without an announcement", async () => 
     const { result } = await ask(server, "resources/read", { uri, _meta: metaOf() });
     expect(result).toMatchObject({ contents: [{ uri }], ttlMs: 0, ...PRIVATE, _meta: SERVER_INFO });
   }
-  const { error } = await ask(server, "resources/read", { uri: "file:///etc/passwd", _meta: metaOf() });
-  expect(error).toMatchObject({ code: -32602 });
+  const uri = "file:///etc/passwd";
+  const { error } = await ask(server, "resources/read", { uri, _meta: metaOf() });
+  expect(error).toMatchObject({ code: -32602, data: { uri } });
 });
 
 test("an unknown tool is an error of the protocol", async () => {

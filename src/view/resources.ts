@@ -93,12 +93,12 @@ async function readView(): Promise<ReadResourceResult> {
 
 async function readShown(uri: string, readImage: (path: string) => Promise<LocalImage>): Promise<ReadResourceResult> {
   const path = pathOf(uri);
-  if (path === undefined) throw refused(`Expected ${IMAGE_URI_START} with a percent-encoded absolute path.`);
+  if (path === undefined) throw refused(uri, `Expected ${IMAGE_URI_START} with a percent-encoded absolute path.`);
   try {
     const { bytes, header } = await readImage(path);
     return { contents: [{ uri, mimeType: header.mimeType, blob: Buffer.from(bytes).toString("base64") }] };
   } catch (error) {
-    throw refused(error instanceof UserFacingError ? error.message : "The image cannot be read.");
+    throw refused(uri, error instanceof UserFacingError ? error.message : "The image cannot be read.");
   }
 }
 
@@ -112,6 +112,6 @@ function pathOf(uri: string): string | undefined {
   }
 }
 
-function refused(message: string): McpError {
-  return new McpError(ErrorCode.InvalidParams, message);
+function refused(uri: string, message: string): McpError {
+  return new McpError(ErrorCode.InvalidParams, message, { uri });
 }
