@@ -26,7 +26,7 @@ import type { Tasks } from "./tasks.ts";
 
 const TASKS = "io.modelcontextprotocol/tasks";
 const UNKNOWN_TASK =
-  "There is no such task, or not any more. Make the same call of the tool again: images that were never fetched cost nothing.";
+  "There is no such task any more. Make the same call again: images that were never fetched cost nothing then.";
 
 /** What a request gets; undefined when the SDK's server is to answer it. */
 type Reply = { readonly result: Result } | Refusal | undefined;

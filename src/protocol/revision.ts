@@ -70,7 +70,7 @@ export function methodNotFound(): Refusal {
 
 /** The request is for clients that announce an extension. */
 export function missingExtension(extension: string): Refusal {
-  return refusal(MISSING_CLIENT_CAPABILITY, `The request has to announce the extension ${extension}.`, {
+  return refusal(MISSING_CLIENT_CAPABILITY, `The request does not announce ${extension}.`, {
     requiredCapabilities: { extensions: { [extension]: {} } },
   });
 }

@@ -80,7 +80,7 @@ export class Task implements Delivery {
 
   /** The client has stopped the call. */
   cancel(): void {
-    this.#end({ status: "cancelled" }, "Stopped by the client.");
+    this.#end({ status: "cancelled" }, "Stopped.");
   }
 
   onReceived(listener: () => void): void {
