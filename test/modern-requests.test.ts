@@ -9,7 +9,7 @@ import { spawnServer } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const shared = shareServer((api) => spawnServer({ api }));
+const shared = shareServer();
 const UI = "io.modelcontextprotocol/ui";
 const TASKS = "io.modelcontextprotocol/tasks";
 const CAT = { name: "minimax_image_generate", arguments: { prompt: "a cat" } };

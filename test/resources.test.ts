@@ -28,7 +28,7 @@ async function refusal(server: SpawnedServer, uri: string): Promise<McpError> {
   return error;
 }
 
-test("without views a client is told of tools alone", async () => {
+test("without views a client is told of tools alone", () => {
   const { server } = plain.begin();
 
   expect(server.client.getServerCapabilities()).toStrictEqual({ tools: { listChanged: true } });

@@ -6,7 +6,7 @@ import { type Behaviour, refuse, succeed } from "../stand-in/behaviours.ts";
 import { type StandIn, startStandIn } from "../stand-in/server.ts";
 import { deferred } from "./support/deferred.ts";
 import { answerTo, ask, messagesOf, metaOf, write } from "./support/raw-requests.ts";
-import { type SpawnedServer, spawnQuickServer } from "./support/server.ts";
+import { type SpawnedServer, spawnServer } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const TASKS = "io.modelcontextprotocol/tasks";
@@ -34,7 +34,7 @@ function hold(behaviour: Behaviour = succeed()): { readonly behaviour: Behaviour
 
 /** On its clock 30 s are 1 s, and a call may take 10 s. */
 function startServer(api: StandIn): Promise<SpawnedServer> {
-  return spawnQuickServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000", MINIMAX_RPM: "0" } });
+  return spawnServer({ api, speed: 30, env: { MINIMAX_TIMEOUT_MS: "300000", MINIMAX_RPM: "0" } });
 }
 
 /** Makes a call that lasts, and waits for the task. */
