@@ -10,7 +10,7 @@ import { bodyOf, readResponse, type UpstreamResponse } from "./minimax/response.
 import { SendWatch } from "./minimax/send-watch.ts";
 import { isLoopback } from "./text/loopback.ts";
 import { formatSeconds, plural } from "./text/text.ts";
-import { NO_LONGER_NEEDED, within } from "./timing/abort.ts";
+import { NO_LONGER_NEEDED, WaitLimit } from "./timing/abort.ts";
 import type { Activity } from "./timing/progress.ts";
 import type { RateLimiter, Ticket } from "./timing/rate-limiter.ts";
 import { retry, type RetryWait, type Timing } from "./timing/retry.ts";
@@ -178,8 +178,9 @@ export class MiniMaxClient {
 
   async *#download(link: URL, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const ended = new AbortController();
+    using stall = new WaitLimit(this.timing.clock, DOWNLOAD_STALL_MS, signal);
     const limited = async <T>(step: Promise<T>): Promise<T> => {
-      const result = await within(step, DOWNLOAD_STALL_MS, { clock: this.timing.clock, signal });
+      const result = await stall.wait(step);
       if (result === undefined) throw new Error(`nothing came for ${formatSeconds(DOWNLOAD_STALL_MS)}`);
       return result;
     };

@@ -1,5 +1,5 @@
 import { truncate } from "../text/text.ts";
-import { within } from "../timing/abort.ts";
+import { WaitLimit } from "../timing/abort.ts";
 import type { Clock } from "../timing/clock.ts";
 import { interruptionOf } from "./fetch-failures.ts";
 
@@ -96,6 +96,7 @@ async function readBody(
 ): Promise<Pick<UpstreamResponse, "json" | "unreadable" | "showsImages">> {
   const chunks: Uint8Array[] = [];
   const sinceMs = clock.monotonicMs();
+  using silence = new WaitLimit(clock, SILENCE_MS, signal);
   const isEnough = (): boolean => {
     const text = textOf(chunks);
     return response.ok ? jsonOf(text) !== undefined : !IMAGE_EVIDENCE.test(text);
@@ -104,7 +105,7 @@ async function readBody(
   try {
     const pieces = bodyOf(response, async (read) => {
       for (;;) {
-        const result = await within(read, SILENCE_MS, { clock, signal });
+        const result = await silence.wait(read);
         if (result !== undefined) return result;
         if (isEnough()) return { done: true, value: undefined };
       }
@@ -120,7 +121,7 @@ async function readBody(
     unreadable =
       error instanceof RangeError ? `its response could not be read: ${error.message}` : interruptionOf(error, signal);
   }
-  const text = textOf(chunks);
+  const text = textOf(chunks.splice(0));
   const json = jsonOf(text);
   const showsImages = IMAGE_EVIDENCE.test(text);
   return json === undefined

@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
 import { manualClock } from "../../test/support/manual-clock.ts";
-import { unlessAborted, withGrace, within } from "./abort.ts";
+import { unlessAborted, WaitLimit, withGrace } from "./abort.ts";
 
 const REASONS = [
   ["an error", new Error("cancelled")],
@@ -42,23 +42,32 @@ describe("unlessAborted", () => {
   });
 });
 
-describe("within", () => {
-  test("settles as the promise does, and keeps no timer", async () => {
+describe("WaitLimit", () => {
+  test("settles as each promise does, and stops its timer when disposed", async () => {
     const clock = manualClock();
     const failure = new Error("it failed");
+    const limit = new WaitLimit(clock, 1_000, NEVER);
 
-    expect(await within(Promise.resolve("done"), 1_000, { clock, signal: NEVER })).toBe("done");
-    await expect(within(Promise.reject(failure), 1_000, { clock, signal: NEVER })).rejects.toBe(failure);
+    expect(await limit.wait(Promise.resolve("done"))).toBe("done");
+    await expect(limit.wait(Promise.reject(failure))).rejects.toBe(failure);
+    expect(clock.sleepers()).toBe(1);
 
+    limit[Symbol.dispose]();
     expect(clock.sleepers()).toBe(0);
   });
 
-  test("gives undefined once the time is up", async () => {
+  test.each([
+    [0, 1_000],
+    [600, 2_000],
+  ])("a wait begun after %i ms is over at %i ms", async (beginsMs, endsMs) => {
     const clock = manualClock();
+    using limit = new WaitLimit(clock, 1_000, NEVER);
+    await limit.wait(Promise.resolve());
+    await clock.advance(beginsMs);
     const results: unknown[] = [];
-    void within(pending(), 1_000, { clock, signal: NEVER }).then((result) => results.push(result));
+    void limit.wait(pending()).then((result) => results.push(result));
 
-    await clock.advance(999);
+    await clock.advance(endsMs - beginsMs - 1);
     expect(results).toEqual([]);
     await clock.advance(1);
 
@@ -68,7 +77,8 @@ describe("within", () => {
   test("rejects with the reason on abort, and keeps no timer", async () => {
     const clock = manualClock();
     const controller = new AbortController();
-    const running = within(pending(), 1_000, { clock, signal: controller.signal });
+    using limit = new WaitLimit(clock, 1_000, controller.signal);
+    const running = limit.wait(pending());
 
     controller.abort("closing");
 

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "./clock.ts";
 
+const TIME_UP = Symbol("time is up");
+
 /** Why a timer or listener of our own is stopped. One for all: a fresh exception with its stack costs more. */
 export const NO_LONGER_NEEDED = new Error("no longer needed");
 
@@ -22,28 +24,6 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
     if (signal.aborted) abort();
     else signal.addEventListener("abort", abort, { once: true });
   });
-}
-
-/**
- * Settles as `promise` does, or resolves with undefined after `limitMs`; `promise` is then left alone.
- *
- * @throws the signal's reason as soon as it aborts
- */
-export async function within<T>(
-  promise: Promise<T>,
-  limitMs: number,
-  { clock, signal }: { clock: Clock; signal: AbortSignal },
-): Promise<T | undefined> {
-  const settled = new AbortController();
-  const timeUp = clock.sleep(limitMs, settled.signal).then(
-    () => undefined,
-    () => undefined,
-  );
-  try {
-    return await unlessAborted(Promise.race([promise, timeUp]), signal);
-  } finally {
-    settled.abort(NO_LONGER_NEEDED);
-  }
 }
 
 /**
@@ -69,5 +49,50 @@ export async function withGrace<T>(work: Promise<T>, signal: AbortSignal, graceM
     } finally {
       settled.abort(NO_LONGER_NEEDED);
     }
+  }
+}
+
+/** A limit on each of many waits in a row, with one timer for all of them. Disposing stops it. */
+export class WaitLimit implements Disposable {
+  readonly #ended = new AbortController();
+  readonly #signal: AbortSignal;
+  #timer: Promise<typeof TIME_UP> | undefined;
+
+  /**
+   * @param limitMs - of one wait, in milliseconds
+   * @param signal - ends a wait with its reason
+   */
+  constructor(
+    private readonly clock: Clock,
+    private readonly limitMs: number,
+    signal: AbortSignal,
+  ) {
+    this.#signal = AbortSignal.any([signal, this.#ended.signal]);
+  }
+
+  /**
+   * Settles as `promise` does, or resolves with undefined once the limit has passed, at twice its time at the latest;
+   * `promise` is then left alone.
+   *
+   * @throws the signal's reason as soon as it aborts
+   */
+  async wait<T>(promise: Promise<T>): Promise<T | undefined> {
+    const sinceMs = this.clock.monotonicMs();
+    for (;;) {
+      const result = await Promise.race([promise, (this.#timer ??= this.#start())]);
+      if (result !== TIME_UP) return result;
+      this.#timer = undefined;
+      if (this.clock.monotonicMs() - sinceMs >= this.limitMs) return undefined;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended.abort(NO_LONGER_NEEDED);
+  }
+
+  #start(): Promise<typeof TIME_UP> {
+    const timer = this.clock.sleep(this.limitMs, this.#signal).then((): typeof TIME_UP => TIME_UP);
+    timer.catch(() => undefined);
+    return timer;
   }
 }

@@ -38,13 +38,17 @@ export async function resolveOutputDirectory(
   if (expanded === undefined) throw homeless(words);
   const target = path.resolve(base, expanded);
   return blamingDirectory(target, base, async () => {
+    const isSeen = !isOnForeignShare(target, [base], path);
+    const found = isSeen ? realpath(target).catch(() => undefined) : undefined;
     const realBase = await realPathOf(base, platform);
-    if (isOnForeignShare(target, [base, realBase], path)) throw outside(words, base);
-    const real = await realPathOf(target, platform).catch((error: unknown) => {
-      throw isInside(base, target, path) ? error : outside(words, base);
-    });
+    if (!isSeen && isOnForeignShare(target, [realBase], path)) throw outside(words, base);
+    const real =
+      (await found) ??
+      (await realPathOf(target, platform).catch((error: unknown) => {
+        throw isInside(base, target, path) ? error : outside(words, base);
+      }));
     if (!isInside(realBase, real, path)) throw outside(words, base);
-    if (!(await exists(real, platform))) {
+    if ((await found) === undefined) {
       await makeDirectory(real, platform);
       if (!isInside(await realpath(base), await realpath(real), path)) throw outside(words, base);
     }
