@@ -6,18 +6,17 @@ import { json } from "node:stream/consumers";
 import { StdioClientTransport, type StdioServerParameters } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
 import { build } from "rolldown";
+import { policyOf } from "./policy.ts";
 
 const PAGE_DIRECTORY = join(import.meta.dirname, "page");
 const HTML = { "Content-Type": "text/html; charset=utf-8" };
 
-/** What a frame may do whose resource declares nothing, in the words of the specification of MCP Apps. */
-const DEFAULT_POLICY =
-  "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:; connect-src 'none'";
-
 /** A web page that shows the views of an MCP server as a client does. */
 export interface StandInHost extends AsyncDisposable {
   /**
-   * Origin of the page. Its query says how it is: `theme`, `width`, `resources=off`, `clipboard=off`, `variables=off`.
+   * Origin of the page. Its query says how it looks (`theme`, `width`, `variables=off`) and how it treats views:
+   * `resources=off` or `refused`, `clipboard=off`, `structure=absent` or `null`, `content=text` or `messages`,
+   * `policy=strict`.
    */
   readonly url: string;
 }
@@ -32,8 +31,10 @@ export async function startHost(server: StdioServerParameters): Promise<StandInH
     bundle("main.ts"),
     bundle("sandbox.ts"),
   ]);
-  const sandbox = await listen((_request, response) => {
-    response.writeHead(200, { ...HTML, "Content-Security-Policy": DEFAULT_POLICY });
+  const sandbox = await listen(({ url = "" }, response) => {
+    const { searchParams } = new URL(url, sandbox.url);
+    const policy = policyOf(searchParams.getAll("source"), searchParams.get("policy") === "strict");
+    response.writeHead(200, { ...HTML, "Content-Security-Policy": policy });
     response.end(
       `<!doctype html><meta name="color-scheme" content="light dark"><style>body{margin:0}iframe{color-scheme:inherit;display:block;width:100%;height:100vh;border:0}</style><body><script type="module">${sandboxProgram}</script>`,
     );

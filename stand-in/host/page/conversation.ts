@@ -3,16 +3,16 @@ import {
   getToolUiResourceUri,
   type McpUiHostContext,
   McpUiResourceMetaSchema,
-  PostMessageTransport,
 } from "@modelcontextprotocol/ext-apps/app-bridge";
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { type CallToolResult, CallToolResultSchema, type Tool } from "@modelcontextprotocol/sdk/types.js";
+import { type Manners, ViewTransport } from "./manners.ts";
 
-/** What the host grants to views. */
-export interface Grants {
-  /** Whether they may read the server's resources. */
-  readonly resources: boolean;
-  readonly clipboard: boolean;
+/** What a view is told, and where it is shown. */
+export interface Stage {
+  readonly sandboxUrl: string;
+  readonly manners: Manners;
+  readonly context: McpUiHostContext;
 }
 
 /** One tool call in the conversation, with its view. */
@@ -21,19 +21,18 @@ export class Turn {
   readonly #bridge: AppBridge;
   readonly #initialized: Promise<unknown>;
   readonly #cancellation = new AbortController();
+  #transport: ViewTransport | undefined;
 
   constructor(
     private readonly client: Client,
     private readonly tool: Tool,
-    private readonly sandboxUrl: string,
-    private readonly grants: Grants,
-    hostContext: McpUiHostContext,
+    private readonly stage: Stage,
   ) {
     this.#bridge = new AppBridge(
       client,
       { name: "stand-in-host", version: "1.0.0" },
-      grants.resources ? { serverResources: {} } : {},
-      { hostContext },
+      stage.manners.resources === "off" ? {} : { serverResources: {} },
+      { hostContext: stage.context },
     );
     this.#bridge.addEventListener("sizechange", ({ height }) => {
       if (height !== undefined) this.frame.style.height = `${String(height)}px`;
@@ -42,7 +41,7 @@ export class Turn {
       this.#bridge.addEventListener("initialized", resolve);
     });
     this.frame.title = "Result";
-    if (grants.clipboard) this.frame.allow = "clipboard-write";
+    if (stage.manners.clipboard !== "off") this.frame.allow = "clipboard-write";
   }
 
   /** Loads the view into the frame, which has to be in the document. */
@@ -51,15 +50,22 @@ export class Turn {
     if (uri === undefined) throw new Error("The tool has no view.");
     const [resource] = (await this.client.readResource({ uri })).contents;
     if (resource === undefined || !("text" in resource)) throw new Error("The view is not text.");
-    const { permissions } = McpUiResourceMetaSchema.parse(resource._meta?.["ui"] ?? {});
+    const { permissions, csp } = McpUiResourceMetaSchema.parse(resource._meta?.["ui"] ?? {});
+    const { manners, sandboxUrl } = this.stage;
     this.#bridge.addEventListener("sandboxready", () => {
-      const granted = this.grants.clipboard && permissions !== undefined ? { permissions } : {};
+      const granted = manners.clipboard !== "off" && permissions !== undefined ? { permissions } : {};
       void this.#bridge.sendSandboxResourceReady({ html: resource.text, ...granted });
     });
     const { contentWindow } = this.frame;
     if (contentWindow === null) throw new Error("The frame is not in the document.");
-    await this.#bridge.connect(new PostMessageTransport(contentWindow, contentWindow));
-    this.frame.src = this.sandboxUrl;
+    this.#transport = new ViewTransport(contentWindow, manners);
+    await this.#bridge.connect(this.#transport);
+    if (manners.resources === "refused") {
+      this.#bridge.onreadresource = () => Promise.reject(new Error("This host reads nothing."));
+    }
+    const sources = (csp?.resourceDomains ?? []).map((source) => ["source", source]);
+    const query = new URLSearchParams([["policy", manners.policy], ...sources]);
+    this.frame.src = `${sandboxUrl}/?${query.toString()}`;
     await this.#initialized;
   }
 
@@ -79,6 +85,11 @@ export class Turn {
   /** Hands a result to the view that was not asked for. */
   async show(result: CallToolResult): Promise<void> {
     await this.#bridge.sendToolResult(result);
+  }
+
+  /** Sends the view any notification, whether the specification knows it or not. */
+  async notify(method: string, params: Record<string, unknown>): Promise<void> {
+    await this.#transport?.send({ jsonrpc: "2.0", method, params });
   }
 
   /** Stops the call, as a person does who presses the client's stop button. */

@@ -3,10 +3,11 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { hostContext, STYLE_VARIABLES } from "./appearance.ts";
 import { Turn } from "./conversation.ts";
+import { mannersOf } from "./manners.ts";
 import { RelayTransport } from "./relay-transport.ts";
 
 const query = new URLSearchParams(location.search);
-const grants = { resources: query.get("resources") !== "off", clipboard: query.get("clipboard") !== "off" };
+const manners = mannersOf(query);
 const hasVariables = query.get("variables") !== "off";
 const conversation = find("#conversation", HTMLElement);
 const form = find("form", HTMLFormElement);
@@ -24,7 +25,11 @@ async function begin(prompt: string): Promise<Turn> {
   await connected;
   const [tool] = (await client.listTools()).tools;
   if (tool === undefined) throw new Error("The server has no tool.");
-  const begun = new Turn(client, tool, sandboxUrl(), grants, hostContext(theme(), hasVariables));
+  const begun = new Turn(client, tool, {
+    sandboxUrl: sandboxUrl(),
+    manners,
+    context: hostContext(theme(), hasVariables),
+  });
   conversation.append(message(prompt), begun.frame);
   turn = begun;
   await begun.open();
@@ -34,7 +39,11 @@ async function begin(prompt: string): Promise<Turn> {
 /** What tests and the picture's script do with the page; a person uses the form. */
 const controls = {
   generate: async (parameters: Record<string, unknown>) => (await begin(String(parameters["prompt"]))).call(parameters),
+  begin: async () => {
+    await begin("");
+  },
   show: async (result: CallToolResult) => (await begin("")).show(result),
+  notify: (method: string, params: Record<string, unknown>) => turn?.notify(method, params),
   cancel: () => turn?.cancel(),
   end: () => turn?.end(),
   clear: () => {
@@ -55,6 +64,7 @@ form.addEventListener("submit", (event) => {
   const { prompt, n, aspect_ratio } = Object.fromEntries(new FormData(form));
   void controls.generate({ prompt, n: Number(n), aspect_ratio });
 });
+if (!form.hidden) form.requestSubmit();
 find("#theme", HTMLElement).addEventListener("click", () => {
   controls.setTheme(theme() === "dark" ? "light" : "dark");
 });
