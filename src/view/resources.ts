@@ -87,7 +87,8 @@ function serveResources(server: McpServer["server"], readImage: ReadShownImage):
 
 async function readView(): Promise<ReadResourceResult> {
   const { page } = await import("./page.ts");
-  const ui = { permissions: { clipboardWrite: {} }, prefersBorder: false };
+  const csp = { resourceDomains: ["data:"] };
+  const ui = { csp, permissions: { clipboardWrite: {} }, prefersBorder: false };
   return { contents: [{ uri: VIEW_URI, mimeType: VIEW_MIME_TYPE, text: page, _meta: { ui } }] };
 }
 
