@@ -1,6 +1,6 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { FrameLocator, Locator } from "playwright-core";
+import type { FrameLocator, Locator, Page } from "playwright-core";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { deliver, fallSilent, refuse, succeed } from "../../stand-in/behaviours.ts";
@@ -32,6 +32,38 @@ async function noise(count: number): Promise<Buffer[]> {
   });
   const jpeg = await image.jpeg({ quality: 90 }).toBuffer();
   return Array.from({ length: count }, () => jpeg);
+}
+
+function jpegOf(background: string): Promise<Buffer> {
+  return sharp({ create: { width: 600, height: 600, channels: 3, background } })
+    .jpeg()
+    .toBuffer();
+}
+
+async function boxOf(element: Locator): Promise<{ x: number; y: number; width: number; height: number }> {
+  const box = await element.boundingBox();
+  if (box === null) throw new Error("It is not shown.");
+  return box;
+}
+
+async function boxesOf(elements: Locator): Promise<{ x: number; y: number; width: number; height: number }[]> {
+  return Promise.all((await elements.all()).map(boxOf));
+}
+
+/** Left edge and width of one of the first boxes. */
+function edges(boxes: readonly { readonly x: number; readonly width: number }[], index: number): unknown[] {
+  return [boxes[index]?.x, boxes[index]?.width];
+}
+
+/** How bright the middle of an element is on the screen, from 0 to 255. */
+async function middleOf(page: Page, element: Locator): Promise<number> {
+  const { x, y, width, height } = await boxOf(element);
+  const clip = { x: x + width / 2, y: y + height / 2, width: 1, height: 1 };
+  const [brightness = NaN] = await sharp(await page.screenshot({ clip }))
+    .greyscale()
+    .raw()
+    .toBuffer();
+  return brightness;
 }
 
 function isFocused(button: Locator): Promise<boolean> {
@@ -79,18 +111,79 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     expect(await view.locator(".size span").allInnerTexts()).toEqual(["1280 × 720", `${Math.round(size / 1000)} kB`]);
   });
 
-  test("keeps a place of the right shape for each image while MiniMax works", async () => {
+  test("keeps a place of the right shape for each image, and counts the seconds", async () => {
     stage().api.plan(fallSilent());
     const { view, generate } = await stage().open();
 
     void generate({ prompt: PROMPT, n: 2, aspect_ratio: "16:9" }).catch(() => undefined);
 
-    await view.getByText("Generating 2 images…").waitFor();
+    await view.getByText(/^Generating 2 images… [1-9]\d* s$/).waitFor();
     const places = await view.locator(".frame").all();
     expect(places).toHaveLength(2);
     for (const place of places) {
       const box = await place.boundingBox();
       expect((box?.width ?? 0) / (box?.height ?? 1)).toBeCloseTo(16 / 9, 1);
+    }
+  });
+
+  test.each([
+    [4, "16:9", 720],
+    [9, "1:1", 351],
+  ])("moves nothing when the %i images of %s arrive %i pixels wide", async (n, aspect_ratio, width) => {
+    const { view, generate, begin, notify, clear } = await stage().open(`width=${width}`);
+    const parameters = { prompt: PROMPT, n, aspect_ratio };
+    const result = await generate(parameters);
+    await clear();
+    await begin();
+    await notify("ui/notifications/tool-input", { arguments: parameters });
+    await view.getByText(`Generating ${n} images…`).waitFor();
+    const places = await boxesOf(view.locator(".frame"));
+
+    await notify("ui/notifications/tool-result", result);
+
+    await shownImages(view)
+      .nth(n - 1)
+      .waitFor();
+    expect(await boxesOf(view.locator(".frame"))).toEqual(places);
+  });
+
+  test.each([375, 490, 720, 900])("shows five images of one size in two rows %i pixels wide", async (width) => {
+    const { view, generate } = await stage().open(`width=${width}`);
+
+    await generate({ prompt: PROMPT, n: 5 });
+
+    await shownImages(view).nth(4).waitFor();
+    const boxes = await boxesOf(view.locator(".tile"));
+    expect(boxes.map(({ x, width: tile }) => [x, tile])).toEqual([0, 1, 2, 0, 1].map((column) => edges(boxes, column)));
+    expect(new Set(boxes.map(({ y }) => y)).size).toBe(2);
+    expect(new Set(boxes.map(({ height }) => height)).size).toBe(1);
+  });
+
+  test("cuts no size off in nine images 343 pixels wide, and ends the button at the image's edge", async () => {
+    const { view, generate } = await stage().open("width=343");
+
+    await generate({ prompt: PROMPT, n: 9 });
+
+    await shownImages(view).nth(8).waitFor();
+    const [frame] = await boxesOf(view.locator(".frame"));
+    for (const size of await view.locator(".size span").all()) {
+      expect(await size.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
+      expect((await boxOf(size)).width).toBeLessThanOrEqual(frame?.width ?? 0);
+    }
+    const icon = await boxOf(view.locator(".tile .icon").first());
+    expect(Math.abs(icon.x + icon.width - (frame?.x ?? 0) - (frame?.width ?? 0))).toBeLessThanOrEqual(2);
+  });
+
+  test("shows where the pointer is, on light images and on dark ones", async () => {
+    const flat = await Promise.all(["white", "black"].map(jpegOf));
+    stage().api.plan(deliver(flat));
+    const { page, view, generate } = await stage().open();
+    await generate({ prompt: PROMPT, n: 2 });
+
+    for (const [index, rest] of [255, 0].entries()) {
+      const image = shownImages(view).nth(index);
+      await image.hover();
+      await expect.poll(async () => Math.abs((await middleOf(page, image)) - rest)).toBeGreaterThan(20);
     }
   });
 
@@ -107,6 +200,8 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     await enlarged.and(view.locator("[data-state=shown]")).waitFor();
     expect((await enlarged.boundingBox())?.width).toBeGreaterThan(2 * (small?.width ?? 0));
     expect(await isFocused(enlarged)).toBe(true);
+    const path = await view.locator(".viewer .path").innerText();
+    expect((await view.locator(".viewer").innerText()).split(basename(path))).toHaveLength(2);
 
     await page.keyboard.press("ArrowRight");
     await view.getByRole("button", { name: `Image 2 of 3: ${PROMPT}`, expanded: true }).waitFor();
@@ -215,17 +310,81 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     await view.locator(".status", { hasText: "Cancelled" }).waitFor();
   });
 
-  test("shows names, sizes and paths where the host does not let views read resources", async () => {
-    const { view, generate } = await stage().open("resources=off");
+  test.each(["off", "refused"])("lists names, sizes and paths where reads are %s", async (resources) => {
+    const { view, generate } = await stage().open(`resources=${resources}`);
 
     await generate({ prompt: PROMPT, n: 2, aspect_ratio: "16:9" });
 
-    await view.locator(".file").nth(1).waitFor();
+    await view.getByText("Saved. No preview can be shown here.").waitFor();
     for (const text of await view.locator(".file").allInnerTexts()) {
       expect(text).toContain("1280 × 720");
       expect(text).toContain(join(stage().outputDir, "a-lighthouse-at-dawn"));
     }
+    expect(await view.locator(".file").count()).toBe(2);
     expect(await view.locator("img").count()).toBe(0);
+  });
+
+  test.each(["absent", "null", "null&content=text"])("is the same where the structure is %s", async (structure) => {
+    stage().api.plan(deliver([...(await noise(1)), "bm90IGFuIGltYWdl", ...(await noise(2))]));
+    const good = await stage().open();
+    const result = await good.generate({ prompt: PROMPT, n: 4, negative_prompt: "blurry" });
+    await shownImages(good.view).nth(2).waitFor();
+    const bad = await stage().open(`structure=${structure}`);
+
+    await bad.show(result);
+
+    await shownImages(bad.view).nth(2).waitFor();
+    expect(await bad.view.locator("#view").innerText()).toBe(await good.view.locator("#view").innerText());
+    const sources = (view: FrameLocator): Promise<string[]> =>
+      view.locator("img").evaluateAll((images) => images.map((image) => image.getAttribute("src") ?? ""));
+    expect(await sources(bad.view)).toEqual(await sources(good.view));
+  });
+
+  test.each(["on", "messages"])("shows images of which nothing is said, in content as %s", async (content) => {
+    const { view, show } = await stage().open(`structure=absent&content=${content}`);
+    const [image = Buffer.of()] = await noise(1);
+
+    await show({
+      content: [
+        { type: "text", text: "Two images." },
+        ...[1, 2].map(() => ({ type: "image", data: image.toString("base64"), mimeType: "image/jpeg" })),
+      ],
+    });
+
+    await shownImages(view).nth(1).waitFor();
+    expect(await view.locator(".size").first().innerText()).toContain("600 × 600");
+    expect(await view.getByRole("button", { name: "Copy path" }).count()).toBe(0);
+    await view.getByText("Two images.").waitFor();
+  });
+
+  test("shows the images where the frame allows only what the view declares", async () => {
+    const { view, generate } = await stage().open("policy=strict");
+
+    await generate({ prompt: PROMPT, n: 2 });
+
+    await shownImages(view).nth(1).waitFor();
+  });
+
+  test("stays with the result when the host sends the parameters again", async () => {
+    const { view, generate, notify } = await stage().open();
+    await generate({ prompt: PROMPT, n: 2 });
+    await shownImages(view).nth(1).waitFor();
+
+    await notify("ui/notifications/tool-input", { arguments: { prompt: PROMPT, n: 2 } });
+    await notify("ui/notifications/host-context-changed", { styles: { variables: { "--seen": "1" } } });
+
+    await view.locator("html[style*='--seen']").waitFor();
+    expect(await shownImages(view).count()).toBe(2);
+  });
+
+  test("takes no name of JavaScript's own for a notification", async () => {
+    const { view, begin, notify } = await stage().open();
+    await begin();
+
+    for (const name of ["__proto__", "constructor", "__defineGetter__"]) await notify(name, {});
+    await notify("ui/notifications/tool-result", { content: [{ type: "text", text: "Still there." }] });
+
+    await view.getByText("Still there.").waitFor();
   });
 
   test("shows the images that the result carries where the host does not let views read resources", async () => {
@@ -260,16 +419,14 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
 
   test("keeps the place of an image that cannot be read, and never reads what is not the user's to show", async () => {
     const { view, show } = await stage().open();
+    await writeFile(join(stage().outputDir, "there.jpeg"), await jpegOf("white"));
     const image = { width: 1024, height: 1024, bytes: 5000, mime_type: "image/jpeg" };
+    const paths = [join(stage().outputDir, "gone.jpeg"), "/etc/passwd", join(stage().outputDir, "there.jpeg")];
 
-    await show({
-      content: [],
-      structuredContent: {
-        images: [join(stage().outputDir, "gone.jpeg"), "/etc/passwd"].map((path) => ({ ...image, path })),
-      },
-    });
+    await show({ content: [], structuredContent: { images: paths.map((path) => ({ ...image, path })) } });
 
     await view.getByText("No preview").nth(1).waitFor();
+    await shownImages(view).waitFor();
     expect(await view.locator(".frame[data-state=missing]").count()).toBe(2);
   });
 

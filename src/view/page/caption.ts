@@ -12,31 +12,32 @@ export function fileName(path: string): string {
 
 /** A number of bytes for people: 950 bytes, 312 kB, 1.4 MB. */
 export function fileSize(bytes: number): string {
-  if (bytes < 1000) return `${String(bytes)} bytes`;
-  return bytes < 999_500 ? `${String(Math.round(bytes / 1000))} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+  if (bytes < 1000) return `${bytes} bytes`;
+  return bytes < 999_500 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/**
- * Name, pixel size and file size. A name that is too long loses its middle: its end tells the images of one call apart.
- */
-export function facts({ path, width, height, bytes }: SavedImage): HTMLElement {
+/** What is said of an image in one place: its name and sizes, the button that copies its path, then `more`. */
+export function caption(image: SavedImage, ...more: readonly HTMLElement[]): HTMLElement[] {
+  const { button, field } = copyPath(image.path);
+  return [element("div", { class: "caption" }, shortName(image.path), sizes(image), button), ...more, field];
+}
+
+/** Pixel size and file size. */
+export function sizes({ width, height, bytes }: SavedImage): HTMLElement {
+  const pixels = element("span", {}, `${width} × ${height}`);
+  return element("span", { class: "size" }, pixels, element("span", {}, fileSize(bytes)));
+}
+
+/** A name that is too long loses its middle: its end tells the images of one call apart. */
+function shortName(path: string): HTMLElement {
   const name = fileName(path);
   const end = Math.max(0, name.length - NAME_END_CHARACTERS);
+  const start = element("span", { class: "name-start" }, name.slice(0, end));
   return element(
-    "div",
-    { class: "facts" },
-    element(
-      "span",
-      { class: "name", title: path },
-      element("span", { class: "name-start" }, name.slice(0, end)),
-      element("span", { class: "name-end" }, name.slice(end)),
-    ),
-    element(
-      "span",
-      { class: "size" },
-      element("span", {}, `${String(width)} × ${String(height)}`),
-      element("span", {}, fileSize(bytes)),
-    ),
+    "span",
+    { class: "name", title: path },
+    start,
+    element("span", { class: "name-end" }, name.slice(end)),
   );
 }
 
@@ -44,6 +45,7 @@ export function facts({ path, width, height, bytes }: SavedImage): HTMLElement {
 export function copyPath(path: string): { readonly button: HTMLButtonElement; readonly field: HTMLInputElement } {
   const field = element("input", { class: "path-field", readonly: "", "aria-label": "Path", value: path, hidden: "" });
   const button = action("copy", "Copy path", () => void copy(), { isLabelShown: true });
+  button.hidden = path === "";
   button.setAttribute("aria-label", `Copy path of ${fileName(path)}`);
   const copy = async (): Promise<void> => {
     if (await copyText(path)) {
@@ -60,11 +62,10 @@ export function copyPath(path: string): { readonly button: HTMLButtonElement; re
 }
 
 function showCopied(button: HTMLButtonElement): void {
-  const before = [...button.childNodes];
   if (button.dataset["state"] === "copied") return;
+  const before = [...button.childNodes];
   button.dataset["state"] = "copied";
-  const label = element("span", { class: "action-label" }, "Copied");
-  button.replaceChildren(icon("check"), label);
+  button.replaceChildren(icon("check"), element("span", { class: "action-label" }, "Copied"));
   setTimeout(() => {
     button.replaceChildren(...before);
     delete button.dataset["state"];

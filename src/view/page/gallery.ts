@@ -1,25 +1,30 @@
-import { copyPath, facts } from "./caption.ts";
+import { caption } from "./caption.ts";
 import { element } from "./elements.ts";
 import { imageFrame, type ShownImage } from "./frame.ts";
-import { tileWidths } from "./layout.ts";
+import { columnsFor, tileWidthMax } from "./layout.ts";
+import type { SavedImage } from "./tool-call.ts";
 import { Viewer } from "./viewer.ts";
 
 const GAP = 12;
 
-/** Lays tiles out in rows, again whenever the grid gets another width. */
-export function grid(tiles: readonly HTMLElement[], ratios: readonly number[]): HTMLElement {
+/** Lays tiles of one shape out in columns, again whenever the grid gets another width. */
+export function grid(tiles: readonly HTMLElement[], ratio: number): HTMLElement {
   const list = element("ul", { class: "grid", role: "list" }, ...tiles);
   new ResizeObserver(([entry]) => {
     const width = entry?.contentRect.width ?? 0;
     if (width === 0) return;
-    tileWidths(ratios, width, GAP).forEach((tileWidth, index) => {
-      tiles[index]?.style.setProperty("width", `${String(tileWidth)}px`);
-    });
+    const columns = columnsFor(tiles.length, ratio, width, GAP);
+    list.style.gridTemplateColumns = `repeat(${columns}, minmax(0, ${tileWidthMax(ratio)}px))`;
   }).observe(list);
   return list;
 }
 
-/** All images as a grid of their shapes; one that is clicked takes the place of the grid until it is clicked again. */
+/** A frame with what is said of its image below it. */
+export function tile(frame: HTMLElement, image: SavedImage): HTMLElement {
+  return element("li", { class: "tile" }, frame, ...caption(image));
+}
+
+/** All images as a grid; one that is clicked takes the place of the grid until it is clicked again. */
 export function gallery(images: readonly ShownImage[]): HTMLElement {
   const frames = images.map((image, index) =>
     imageFrame(image, false, () => {
@@ -27,14 +32,10 @@ export function gallery(images: readonly ShownImage[]): HTMLElement {
       viewer.open(index);
     }),
   );
-  const tiles = images.map((image, index) => {
-    const { button, field } = copyPath(image.path);
-    const caption = element("div", { class: "caption" }, facts(image), button);
-    return element("li", { class: "tile" }, frames[index] ?? "", caption, field);
-  });
+  const [{ width, height } = { width: 1, height: 1 }] = images;
   const list = grid(
-    tiles,
-    images.map(({ width, height }) => width / height),
+    images.map((image, index) => tile(frames[index] ?? element("div"), image)),
+    width / height,
   );
   const viewer = new Viewer(images, (index) => {
     list.hidden = false;
@@ -43,12 +44,12 @@ export function gallery(images: readonly ShownImage[]): HTMLElement {
   return element("section", { "aria-label": "Generated images" }, list, viewer.element);
 }
 
-/** The images as a list of files, for a host that does not let a view read them. */
+/** The images as a list of files, where none of them can be shown. */
 export function fileList(images: readonly ShownImage[]): HTMLElement {
   const files = images.map((image) => {
-    const { button, field } = copyPath(image.path);
     const path = element("code", { class: "path" }, image.path);
-    return element("li", { class: "file" }, element("div", { class: "caption" }, facts(image), button), path, field);
+    return element("li", { class: "file" }, ...caption(image, path));
   });
-  return element("ul", { class: "files", role: "list", "aria-label": "Generated images" }, ...files);
+  const list = element("ul", { class: "files", role: "list", "aria-label": "Generated images" }, ...files);
+  return element("section", {}, element("p", { class: "status" }, "Saved. No preview can be shown here."), list);
 }

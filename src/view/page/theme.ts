@@ -17,14 +17,6 @@ export function applyHostContext(context: Fields): void {
     if (name.startsWith("--") && typeof value === "string") style.setProperty(name, value);
   }
   const { fonts } = fieldsOf(styles["css"]);
-  if (typeof fonts === "string") fontSheet().textContent = fonts;
-}
-
-function fontSheet(): HTMLStyleElement {
-  const known = document.querySelector<HTMLStyleElement>("#host-fonts");
-  if (known !== null) return known;
-  const sheet = document.createElement("style");
-  sheet.id = "host-fonts";
-  document.head.append(sheet);
-  return sheet;
+  const sheet = document.querySelector("#host-fonts");
+  if (sheet !== null && typeof fonts === "string") sheet.textContent = fonts;
 }

@@ -31,13 +31,14 @@ test("a tool result that describes images is read with what it carries, in order
   });
 
   expect(result).toEqual({
-    kind: "images",
     images: [
       { path: "/images/cat.jpeg", width: 1280, height: 720, bytes: 312_000, carried: "data:image/jpeg;base64,AAAA" },
       { path: "/images/dog.jpeg", width: 1280, height: 720, bytes: 312_000, carried: undefined },
     ],
     failures: [],
     warnings: ["slow"],
+    text: "",
+    isError: false,
   });
 });
 
@@ -52,9 +53,10 @@ test("a tool result names a failed image by its place, counted from 1", () => {
 test.each([undefined, null, 7, {}, { images: "none" }, { images: [null, { path: 1 }, { ...IMAGE, width: 0 }] }])(
   "a tool result without a usable image is shown as its text: %j",
   (structuredContent) => {
-    expect(readToolResult({ content: [{ type: "text", text: "Saved." }], structuredContent })).toEqual({
-      kind: "text",
+    expect(readToolResult({ content: [{ type: "text", text: "Saved." }], structuredContent })).toMatchObject({
+      images: [],
       text: "Saved.",
+      isError: false,
     });
   },
 );
@@ -65,9 +67,20 @@ test("a tool result that is an error is its text", () => {
     { type: "text", text: "Recovery: wait." },
   ];
 
-  expect(readToolResult({ content, isError: true, structuredContent: { images: [IMAGE] } })).toEqual({
-    kind: "error",
+  expect(readToolResult({ content, isError: true, structuredContent: { images: [IMAGE] } })).toMatchObject({
+    images: [],
     text: "It failed.\nRecovery: wait.",
+    isError: true,
+  });
+});
+
+test.each([
+  ["MCP", { type: "image", data: "AAAA", mimeType: "image/png" }],
+  ["the Messages API", { type: "image", source: { type: "base64", data: "AAAA", media_type: "image/png" } }],
+])("an image in the form of %s is shown although nothing is said of it", (_name, block) => {
+  expect(readToolResult({ content: [block, { type: "text", text: "Saved." }] })).toMatchObject({
+    images: [{ path: "", bytes: 3, carried: "data:image/png;base64,AAAA" }],
+    text: "Saved.",
   });
 });
 

@@ -3,6 +3,9 @@ import { entriesOf, type Fields, fieldsOf, positiveNumber, stringsOf } from "./v
 const IMAGES_MAX = 9;
 const RATIO = /^(\d{1,2}):(\d{1,2})$/;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+const IMAGE_LINE = /^- (.+) \((\d+)x(\d+) pixels, (\d+) bytes, image\/\w+\)$/gm;
+const FAILURE_LINE = /^Image \d+ was not saved: .+$/gm;
+const WARNING_LINE = /^Warning: (.+)$/gm;
 const IMAGE_TYPE = /^image\/(?:jpeg|png|webp)$/;
 
 /** What is known of a call before its result is there. */
@@ -17,8 +20,9 @@ export interface ToolInput {
 
 /** One saved image, as the result describes it. */
 export interface SavedImage {
+  /** Empty when the result carries the image and nothing about it. */
   readonly path: string;
-  /** In pixels. */
+  /** In pixels; 0 when the result does not say. */
   readonly width: number;
   readonly height: number;
   readonly bytes: number;
@@ -26,16 +30,15 @@ export interface SavedImage {
   readonly carried: string | undefined;
 }
 
-/** A call that saved images. */
-export interface ImagesResult {
-  readonly kind: "images";
+/** What came of a call. */
+export interface ToolResult {
   readonly images: readonly SavedImage[];
   readonly failures: readonly string[];
   readonly warnings: readonly string[];
+  /** What is to be read as it is: an error, or all that a result says of which nothing is understood. */
+  readonly text: string;
+  readonly isError: boolean;
 }
-
-/** What came of a call: images, or the text of an error or of a result of an unknown form. */
-export type ToolResult = ImagesResult | { readonly kind: "error" | "text"; readonly text: string };
 
 /** Reads the parameters of `ui/notifications/tool-input`. What is missing or unusable gets the tool's own default. */
 export function readToolInput(params: Fields): ToolInput {
@@ -47,20 +50,26 @@ export function readToolInput(params: Fields): ToolInput {
   };
 }
 
-/** Reads a tool result. Nothing in it is trusted: an entry that is not an image of this server is left out. */
-export function readToolResult(params: Fields): ToolResult {
-  const content = entriesOf(params["content"]).map(fieldsOf);
-  const text = content.flatMap((block) => (typeof block["text"] === "string" ? [block["text"]] : [])).join("\n");
-  if (params["isError"] === true) return { kind: "error", text };
-  const carried = content.flatMap((block) => imageUrl(block["data"], block["mimeType"]) ?? []);
-  const output = fieldsOf(params["structuredContent"]);
-  const images = entriesOf(output["images"]).flatMap((entry, position) => savedImage(entry, carried[position]) ?? []);
-  if (images.length === 0) return { kind: "text", text };
+/**
+ * Reads a tool result: its structure, or its text, which says the same, where a host keeps the structure to itself.
+ * Nothing in it is trusted: an entry that is not an image of this server is left out.
+ */
+export function readToolResult({ content, structuredContent, isError }: Fields): ToolResult {
+  const blocks = [content].flat().map((block) => (typeof block === "string" ? { text: block } : fieldsOf(block)));
+  const text = stringsOf(blocks.map((block) => block["text"])).join("\n");
+  const unread = { images: [], failures: [], warnings: [], text, isError: isError === true };
+  if (unread.isError) return unread;
+  const carried = blocks.flatMap((block) => carriedImage(block) ?? []);
+  const structure = fieldsOf(structuredContent);
+  const output = Array.isArray(structure["images"]) ? structure : factsIn(text);
+  const images = entriesOf(output["images"]).flatMap((entry, index) => savedImage(entry, carried[index]) ?? []);
+  if (images.length === 0) return { ...unread, images: carried.map(undescribed) };
   return {
-    kind: "images",
     images,
     failures: entriesOf(output["failures"]).flatMap((entry) => failureText(fieldsOf(entry))),
     warnings: stringsOf(output["warnings"]),
+    text: "",
+    isError: false,
   };
 }
 
@@ -75,6 +84,29 @@ export function imageUrl(data: unknown, mimeType: unknown): string | undefined {
   return isImage ? `data:${mimeType};base64,${data}` : undefined;
 }
 
+/** The facts of the lines in which the server's text has them, in the form of the structure. */
+function factsIn(text: string): Fields {
+  return {
+    images: Array.from(text.matchAll(IMAGE_LINE), ([, path, ...sizes]) => {
+      const [width, height, bytes] = sizes.map(Number);
+      return { path, width, height, bytes };
+    }),
+    failures: Array.from(text.matchAll(FAILURE_LINE), ([error]) => ({ error })),
+    warnings: Array.from(text.matchAll(WARNING_LINE), ([, warning]) => warning),
+  };
+}
+
+/** The image of a block of content, in the form of MCP or of the Messages API: hosts hand on both. */
+function carriedImage({ data, mimeType, source }: Fields): string | undefined {
+  const inner = fieldsOf(source);
+  return imageUrl(data ?? inner["data"], mimeType ?? inner["media_type"]);
+}
+
+function undescribed(carried: string): SavedImage {
+  const bytes = Math.floor((carried.length - carried.indexOf(",")) * 0.75);
+  return { path: "", width: 0, height: 0, bytes, carried };
+}
+
 function savedImage(entry: unknown, carried: string | undefined): SavedImage | undefined {
   const { path, ...facts } = fieldsOf(entry);
   const [width, height, bytes] = [facts["width"], facts["height"], facts["bytes"]].map(positiveNumber);
@@ -84,7 +116,7 @@ function savedImage(entry: unknown, carried: string | undefined): SavedImage | u
 
 function failureText({ index, error }: Fields): string[] {
   if (typeof error !== "string") return [];
-  return [typeof index === "number" ? `Image ${String(index + 1)} was not saved: ${error}` : error];
+  return [typeof index === "number" ? `Image ${index + 1} was not saved: ${error}` : error];
 }
 
 function namedRatio(value: unknown): number | undefined {

@@ -1,4 +1,4 @@
-import { copyPath, facts } from "./caption.ts";
+import { copyPath, sizes } from "./caption.ts";
 import { action, announce, element } from "./elements.ts";
 import { imageFrame, type ShownImage } from "./frame.ts";
 
@@ -33,18 +33,16 @@ export class Viewer {
       this.close();
     });
     const width = Math.min(image.width, (HEIGHT_MAX * image.width) / image.height);
-    frame.style.maxWidth = `${String(Math.round(width))}px`;
-    frame.style.justifySelf = "center";
+    frame.style.maxWidth = `${Math.round(width)}px`;
     const { button, field } = copyPath(image.path);
+    const close = action("close", this.images.length === 1 ? "Make smaller" : "Back to all images", () => {
+      this.close();
+    });
+    const actions = element("div", { class: "actions" }, ...this.#steps(), button, close);
     this.element.setAttribute("aria-label", image.description);
     this.element.replaceChildren(
       frame,
-      element(
-        "div",
-        { class: "viewer-bar" },
-        facts(image),
-        element("div", { class: "actions" }, ...this.#steps(), button, this.#closeButton()),
-      ),
+      element("div", { class: "viewer-bar" }, sizes(image), actions),
       element("code", { class: "path" }, image.path),
       field,
     );
@@ -65,18 +63,12 @@ export class Viewer {
     const step = (by: number): HTMLButtonElement => {
       const button = action(by < 0 ? "previous" : "next", by < 0 ? "Previous image" : "Next image", () => {
         this.open(this.#index + by);
-        announce(`Image ${String(this.#index + 1)} of ${String(length)}`);
+        announce(`Image ${this.#index + 1} of ${length}`);
       });
       button.disabled = this.images[this.#index + by] === undefined;
       return button;
     };
-    const position = element("span", { class: "position" }, `${String(this.#index + 1)} / ${String(length)}`);
+    const position = element("span", { class: "position" }, `${this.#index + 1} / ${length}`);
     return [step(-1), position, step(1)];
-  }
-
-  #closeButton(): HTMLButtonElement {
-    return action("close", this.images.length === 1 ? "Make smaller" : "Back to all images", () => {
-      this.close();
-    });
   }
 }
