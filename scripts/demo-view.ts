@@ -19,5 +19,6 @@ const host = await startHost({
 console.log(
   `Open ${host.url} in a browser: a page that shows the images in the conversation as clients do.\n` +
     "It runs the built server over stdio. No key is used and MiniMax is not called: a stand-in on this machine answers.\n" +
-    `Add ?theme=dark, ?width=490, ?resources=off or ?clipboard=off to see other clients. End with Ctrl+C.`,
+    "Add ?theme=dark or ?width=490 for another look, and ?resources=refused, ?structure=null, ?content=text,\n" +
+    "?clipboard=off or ?policy=strict for clients that do less. End with Ctrl+C.",
 );

@@ -77,7 +77,7 @@ async function colourOf(text: Locator): Promise<string> {
 describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (skipped: ${NO_BROWSER})` : ""}`, () => {
   const stage = viewStage();
 
-  test("shows every image of the result, read from its file, with its prompt as the text for those who cannot see", async () => {
+  test("shows every image, read from its file and described by its prompt", async () => {
     const { view, generate } = await stage().open();
 
     await generate({ prompt: PROMPT, n: 4, aspect_ratio: "16:9" });
@@ -111,19 +111,28 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     expect(await view.locator(".size span").allInnerTexts()).toEqual(["1280 × 720", `${Math.round(size / 1000)} kB`]);
   });
 
-  test("keeps a place of the right shape for each image, and counts the seconds", async () => {
+  test("keeps a place of the right shape for each image while it waits", async () => {
     stage().api.plan(fallSilent());
     const { view, generate } = await stage().open();
 
     void generate({ prompt: PROMPT, n: 2, aspect_ratio: "16:9" }).catch(() => undefined);
 
-    await view.getByText(/^Generating 2 images… [1-9]\d* s$/).waitFor();
+    await view.getByText("Generating 2 images…").waitFor();
     const places = await view.locator(".frame").all();
     expect(places).toHaveLength(2);
     for (const place of places) {
       const box = await place.boundingBox();
       expect((box?.width ?? 0) / (box?.height ?? 1)).toBeCloseTo(16 / 9, 1);
     }
+  });
+
+  test("counts the seconds of a call", async () => {
+    stage().api.plan(fallSilent());
+    const { view, generate } = await stage().open();
+
+    void generate({ prompt: PROMPT, n: 2 }).catch(() => undefined);
+
+    await view.getByText(/^Generating 2 images… [1-9]\d* s$/).waitFor();
   });
 
   test.each([
@@ -159,7 +168,7 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     expect(new Set(boxes.map(({ height }) => height)).size).toBe(1);
   });
 
-  test("cuts no size off in nine images 343 pixels wide, and ends the button at the image's edge", async () => {
+  test("shows whole sizes below nine images 343 pixels wide", async () => {
     const { view, generate } = await stage().open("width=343");
 
     await generate({ prompt: PROMPT, n: 9 });
@@ -170,8 +179,31 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
       expect(await size.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
       expect((await boxOf(size)).width).toBeLessThanOrEqual(frame?.width ?? 0);
     }
-    const icon = await boxOf(view.locator(".tile .icon").first());
-    expect(Math.abs(icon.x + icon.width - (frame?.x ?? 0) - (frame?.width ?? 0))).toBeLessThanOrEqual(2);
+  });
+
+  test("ends the copy button and the closing cross where the image ends", async () => {
+    const { view, generate } = await stage().open();
+    await generate({ prompt: PROMPT, n: 3 });
+    await shownImages(view).nth(2).waitFor();
+    const distance = async (frame: Locator, icon: Locator): Promise<number> => {
+      const [image, button] = await Promise.all([boxOf(frame), boxOf(icon)]);
+      return Math.abs(image.x + image.width - button.x - button.width);
+    };
+
+    expect(await distance(view.locator(".tile .frame").first(), view.locator(".tile .icon").first())).toBeLessThan(3);
+    await view.locator(".tile .frame").first().click();
+    expect(await distance(view.locator(".viewer .frame"), view.locator(".viewer .icon").last())).toBeLessThan(3);
+  });
+
+  test("names an enlarged image once", async () => {
+    const { view, generate } = await stage().open();
+    await generate({ prompt: PROMPT });
+    const [path = ""] = await shownPaths(view);
+
+    await shownImages(view).click();
+
+    await view.locator(".viewer .path").waitFor();
+    expect((await view.locator(".viewer").innerText()).split(basename(path))).toHaveLength(2);
   });
 
   test("shows where the pointer is, on light images and on dark ones", async () => {
@@ -187,7 +219,7 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     }
   });
 
-  test("enlarges an image in the flow by the keyboard alone, goes to the next, and comes back to it", async () => {
+  test("enlarges, steps through and closes images by the keyboard alone", async () => {
     const { page, view, generate } = await stage().open();
     await generate({ prompt: PROMPT, n: 3 });
     await shownImages(view).nth(2).waitFor();
@@ -200,8 +232,6 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     await enlarged.and(view.locator("[data-state=shown]")).waitFor();
     expect((await enlarged.boundingBox())?.width).toBeGreaterThan(2 * (small?.width ?? 0));
     expect(await isFocused(enlarged)).toBe(true);
-    const path = await view.locator(".viewer .path").innerText();
-    expect((await view.locator(".viewer").innerText()).split(basename(path))).toHaveLength(2);
 
     await page.keyboard.press("ArrowRight");
     await view.getByRole("button", { name: `Image 2 of 3: ${PROMPT}`, expanded: true }).waitFor();
@@ -212,7 +242,7 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     expect(await view.getByRole("button", { expanded: true }).count()).toBe(0);
   });
 
-  test("has the frame follow its content, so that nothing in it has to be scrolled", async () => {
+  test("has the frame follow its content", async () => {
     const { page, view, generate } = await stage().open("width=490");
     await generate({ prompt: PROMPT, n: 2, aspect_ratio: "9:16" });
     await shownImages(view).nth(1).waitFor();
@@ -239,7 +269,7 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     expect(await page.evaluate("navigator.clipboard.readText()")).toBe(path);
   });
 
-  test("copies the path of an image where the host does not grant the clipboard", async () => {
+  test("copies the path where the host does not grant the clipboard", async () => {
     const { page, view, generate } = await stage().open("clipboard=off");
     await generate({ prompt: PROMPT });
     const [path = ""] = await shownPaths(view);
@@ -353,6 +383,7 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
 
     await shownImages(view).nth(1).waitFor();
     expect(await view.locator(".size").first().innerText()).toContain("600 × 600");
+    expect((await boxOf(view.locator(".size").first())).x).toBe((await boxOf(view.locator(".frame").first())).x);
     expect(await view.getByRole("button", { name: "Copy path" }).count()).toBe(0);
     await view.getByText("Two images.").waitFor();
   });
@@ -387,7 +418,7 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     await view.getByText("Still there.").waitFor();
   });
 
-  test("shows the images that the result carries where the host does not let views read resources", async () => {
+  test("shows the images that a result carries where reads are off", async () => {
     const { view, generate } = await stage().open("resources=off");
 
     await generate({ prompt: PROMPT, n: 2, return_images: true });
@@ -417,7 +448,7 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     expect(await colourOf(view.locator(".name"))).toBe("rgb(236, 235, 232)");
   });
 
-  test("keeps the place of an image that cannot be read, and never reads what is not the user's to show", async () => {
+  test("keeps the place of an image that cannot be read among others", async () => {
     const { view, show } = await stage().open();
     await writeFile(join(stage().outputDir, "there.jpeg"), await jpegOf("white"));
     const image = { width: 1024, height: 1024, bytes: 5000, mime_type: "image/jpeg" };

@@ -14,14 +14,11 @@ test.each([
   [{ arguments: { n: 1000, aspect_ratio: "1:0" } }, { prompt: "", count: 9, aspectRatio: 1 }],
   [{ arguments: { n: "4", aspect_ratio: ["16:9"], width: null } }, { prompt: "", count: 1, aspectRatio: 1 }],
   [{ arguments: { aspect_ratio: "1:1", width: 1024, height: 512 } }, { prompt: "", count: 1, aspectRatio: 2 }],
-])(
-  "the parameters of a call are read with the tool's defaults where they are missing or unusable: %j",
-  (params, expected) => {
-    expect(readToolInput(params)).toEqual(expected);
-  },
-);
+])("parameters that are missing or unusable get the tool's defaults: %j", (params, expected) => {
+  expect(readToolInput(params)).toEqual(expected);
+});
 
-test("a tool result that describes images is read with what it carries, in order", () => {
+test("a tool result gives its images in order, with what it carries", () => {
   const result = readToolResult({
     content: [
       { type: "text", text: "Saved 2 of 2 images." },
