@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   copy: "M5.5 5.5v-2a1 1 0 0 1 1-1h6a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1h-2M3.5 5.5h6a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1h-6a1 1 0 0 1-1-1v-6a1 1 0 0 1 1-1Z",
   check: "M3 8.5 6.5 12 13 4.5",
-  close: "M4 4l8 8M12 4l-8 8",
+  close: "M3 3l10 10M13 3 3 13",
   previous: "M10 3.5 5.5 8l4.5 4.5",
   next: "M6 3.5 10.5 8 6 12.5",
   image:
