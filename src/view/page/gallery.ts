@@ -26,20 +26,18 @@ export function tile(frame: HTMLElement, image: SavedImage): HTMLElement {
 
 /** All images as a grid; one that is clicked takes the place of the grid until it is clicked again. */
 export function gallery(images: readonly ShownImage[]): HTMLElement {
-  const frames = images.map((image, index) =>
-    imageFrame(image, false, () => {
+  const tiles = images.map((image, index) => {
+    const enlarge = (): void => {
       list.hidden = true;
       viewer.open(index);
-    }),
-  );
+    };
+    return tile(imageFrame(image, false, enlarge), image);
+  });
   const [{ width, height } = { width: 1, height: 1 }] = images;
-  const list = grid(
-    images.map((image, index) => tile(frames[index] ?? element("div"), image)),
-    width / height,
-  );
+  const list = grid(tiles, width / height);
   const viewer = new Viewer(images, (index) => {
     list.hidden = false;
-    frames[index]?.focus();
+    tiles[index]?.querySelector("button")?.focus();
   });
   return element("section", { "aria-label": "Generated images" }, list, viewer.element);
 }

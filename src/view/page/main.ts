@@ -86,11 +86,8 @@ async function sourceOf({ path, carried }: SavedImage): Promise<string | undefin
 
 async function read(path: string): Promise<string | undefined> {
   if ((await capabilities)["serverResources"] === undefined) return undefined;
-  try {
-    const result = await host.request("resources/read", { uri: `minimax-image:///${encodeURIComponent(path)}` });
-    const { blob, mimeType } = fieldsOf(entriesOf(result["contents"])[0]);
-    return imageUrl(blob, mimeType);
-  } catch {
-    return undefined;
-  }
+  const uri = `minimax-image:///${encodeURIComponent(path)}`;
+  const { contents } = await host.request("resources/read", { uri }).catch((): Fields => ({}));
+  const { blob, mimeType } = fieldsOf(entriesOf(contents)[0]);
+  return imageUrl(blob, mimeType);
 }
