@@ -481,6 +481,16 @@ describe.skipIf(isWithoutBrowser)(`the view in a browser${isWithoutBrowser ? ` (
     expect(await view.locator("img").count()).toBe(0);
   });
 
+  test("is there at once for a person who opens the host page", async () => {
+    const { page } = await stage().open();
+    const opened = await page.context().newPage();
+
+    await opened.goto(new URL("/", page.url()).href);
+
+    await shownImages(opened.frameLocator("iframe").frameLocator("iframe")).nth(3).waitFor();
+    await opened.close();
+  });
+
   test("agrees to be removed", async () => {
     const { page, view, generate } = await stage().open();
     await generate({ prompt: PROMPT });
