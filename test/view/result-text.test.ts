@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { readToolResult } from "../../src/view/page/tool-call.ts";
 import { deliver } from "../../stand-in/behaviours.ts";
 import { bigJpeg } from "../support/big-jpeg.ts";
-import { spawnQuickServer, textOf } from "../support/server.ts";
+import { textOf } from "../support/server.ts";
 import { shareServer } from "../support/share-server.ts";
 
-const shared = shareServer((api) => spawnQuickServer({ api, env: { MINIMAX_RPM: "0" } }));
+const shared = shareServer();
 
 test.each([
   ["absent", undefined],
@@ -17,7 +17,7 @@ test.each([
     prompt: "a cat",
     n: 4,
     filename: "a cat (8x8 pixels, 8 bytes)",
-    negative_prompt: "blurry",
+    wait_a_bit: "no",
     return_images: true,
   });
 
