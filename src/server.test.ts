@@ -40,7 +40,7 @@ class ClientThat extends MiniMaxClient {
   calls = 0;
 
   constructor(private readonly generate: Generate) {
-    super(STAND_IN_KEY, "http://127.0.0.1:9", TIMING, new RateLimiter(systemClock, 0, 60_000));
+    super(STAND_IN_KEY, "http://127.0.0.1:8", TIMING, new RateLimiter(systemClock, 0, 60_000));
   }
 
   override generateImages(...[, call]: Parameters<MiniMaxClient["generateImages"]>): Promise<GenerationResult> {

@@ -4,6 +4,7 @@ import type { RequestId, ServerNotification, ServerRequest } from "@modelcontext
 import { name, version } from "../package.json";
 import { parseArguments } from "./arguments.ts";
 import type { Delivery } from "./calls/call.ts";
+import { callKey } from "./calls/call-key.ts";
 import { CallRegistry } from "./calls/call-registry.ts";
 import { TOOL_NAME } from "./constants.ts";
 import { UserFacingError } from "./errors.ts";
@@ -55,13 +56,22 @@ const TOOL = {
 export function createServer({ callBudgetMs, deliveryOf, ...parts }: ServerOptions): ImageServer {
   const { timing, workspace, log } = parts;
   const mcp = new McpServer({ name, version });
-  const calls = new CallRegistry(timing.clock, callBudgetMs, log);
+  const calls = new CallRegistry({
+    clock: timing.clock,
+    budgetMs: callBudgetMs,
+    log,
+    findUnchanged: (saved) => workspace.findUnchanged(saved),
+  });
   mcp.registerTool(TOOL_NAME, TOOL, async (args, extra) => {
     try {
       const input = parseArguments(args);
       using progress = progressFor(extra, parts, callBudgetMs);
       return await calls.join(
-        { input, waiter: { signal: extra.signal, report: progress?.report, delivery: deliveryOf?.(extra.requestId) } },
+        {
+          key: callKey(input, workspace.pathOf(input.output_dir)),
+          prompt: input.prompt,
+          waiter: { signal: extra.signal, report: progress?.report, delivery: deliveryOf?.(extra.requestId) },
+        },
         (call) => generateAndSave(input, parts, call),
         (joined) => toResult(joined, input, workspace),
       );

@@ -1,5 +1,6 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rename, truncate, unlink } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join, resolve } from "node:path";
 import { type CallToolResult, CallToolResultSchema, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
 import { TOOL_NAME } from "../src/constants.ts";
@@ -12,6 +13,7 @@ import { holdDisk } from "./support/hold-disk.ts";
 import { listening } from "./support/listening.ts";
 import { type ManualClock, manualClock } from "./support/manual-clock.ts";
 import { begin, hold, images, type PendingCall } from "./support/pending-call.ts";
+import { answerTo, write } from "./support/raw-requests.ts";
 import { outputOf, spawnServer, startServer, type TestServer, textOf } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -135,6 +137,13 @@ test.each([
   ["the TypeScript SDK's timeout", "McpError: MCP error -32001: Request timed out", true],
   ["an older SDK's timeout", "Error: MCP error -32001: Request timed out", true],
   ["a timeout in words alone", "The tool call TIMED OUT after 60 s", true],
+  ["the clock of the Rust SDK, as in Copilot CLI", "request timeout", true],
+  ["the clock of the Go SDK", "context deadline exceeded", true],
+  ["the clock of AbortSignal.timeout", "TimeoutError: The operation was aborted due to timeout", true],
+  ["the clock of the Python SDK", "timed out after 60.0s", true],
+  ["a person behind the Go SDK", "context canceled", false],
+  ["a person behind the Rust SDK", "caller cancelled", false],
+  ["a person behind AbortController", "AbortError: The operation was aborted.", false],
   ["a person in Claude Code", "AbortError: user-cancel", false],
   ["a person in Codex", "MCP request cancelled by caller", false],
   ["something unknown", "the user pressed Escape", false],
@@ -155,6 +164,113 @@ test.each([
   expect(await readdir(server.outputDir)).toHaveLength(goesOn ? 1 : 0);
   expect(warningsOf(await server.generate(CAT))).toEqual(goesOn ? [fromEarlier] : []);
   expect(api.requests).toHaveLength(goesOn ? 1 : 2);
+});
+
+test.each([
+  "request timeout",
+  "context deadline exceeded",
+  "TimeoutError: The operation was aborted due to timeout",
+  "Timed out while waiting for response to ClientRequest. Waited 60.0 seconds.",
+  "McpError: MCP error -32001: Request timed out",
+])("after %j, over stdio, one payment brings the image at the second call", async (reason) => {
+  const held = hold();
+  await using api = await startStandIn({ createImage: smallImage, script: [held.behaviour] });
+  await using server = await spawnServer({ api });
+  const params = { name: TOOL_NAME, arguments: CAT };
+  write(server, { id: "first", method: "tools/call", params });
+  await waitFor("the request", () => api.requests.length === 1);
+
+  write(server, { method: "notifications/cancelled", params: { requestId: "first", reason } });
+  await server.client.ping();
+  held.release();
+  await images(server.outputDir, 1);
+  write(server, { id: "second", method: "tools/call", params });
+
+  const { result } = await answerTo(server, "second");
+  expect(warningsOf(CallToolResultSchema.parse(result))).toEqual([fromEarlier]);
+  expect(outputOf(CallToolResultSchema.parse(result)).file_paths).toHaveLength(1);
+  await images(server.outputDir, 1);
+  expect(api.requests).toHaveLength(1);
+});
+
+test.each<readonly [string, (directory: string) => Promise<unknown>]>([
+  ["deleted", (directory) => unlink(join(directory, "hero-1.jpeg"))],
+  ["moved", (directory) => rename(join(directory, "hero-1.jpeg"), join(directory, "best.jpeg"))],
+  ["truncated", (directory) => truncate(join(directory, "hero-1.jpeg"), 40)],
+])("of a call given up, an image that was %s is named as gone", async (_, change) => {
+  await using parts = await stage();
+  const args = { ...CAT, n: 2, filename: "hero", return_images: true };
+  await giveUpAfterSending(parts, args);
+  parts.release();
+  await images(parts.server.outputDir, 2);
+  await parts.server.client.ping();
+  await change(parts.server.outputDir);
+
+  const other = await parts.server.generate(DOG);
+  const second = await parts.server.generate(args);
+
+  expect(warningsOf(other)).toEqual([expect.stringMatching(/ saved 1 image not received yet: [^,]*hero-2\.jpeg\. /)]);
+  expect(warningsOf(second)).toEqual([
+    fromEarlier,
+    expect.stringMatching(/^1 image of that call was deleted, moved or changed since: .*hero-1\.jpeg$/),
+  ]);
+  expect(outputOf(second)).toMatchObject({
+    saved_count: 1,
+    file_paths: [join(parts.server.outputDir, "hero-2.jpeg")],
+  });
+  expect(textOf(second)).toMatch(/^Saved 1 of 2 images\.$/m);
+  expect(second.content.filter(({ type }) => type === "image")).toHaveLength(1);
+  expect(parts.api.requests).toHaveLength(2);
+});
+
+test("when all images of a call given up are gone the same call is a new one", async () => {
+  await using parts = await stage();
+  await giveUpAfterSending(parts);
+  parts.release();
+  await images(parts.server.outputDir, 1);
+  await parts.server.client.ping();
+  for (const name of await readdir(parts.server.outputDir)) await unlink(join(parts.server.outputDir, name));
+
+  expect(warningsOf(await parts.server.generate(DOG))).toEqual([]);
+  const second = await parts.server.generate(CAT);
+
+  expect(warningsOf(second)).toEqual([]);
+  expect(outputOf(second).saved_count).toBe(1);
+  await images(parts.server.outputDir, 2);
+  expect(parts.api.requests).toHaveLength(3);
+});
+
+type Spelling = Readonly<Record<string, unknown>>;
+
+test.each<readonly [Spelling, (directory: string) => Spelling]>([
+  [{ output_dir: "img" }, () => ({ output_dir: "img/" })],
+  [{ output_dir: "img" }, () => ({ output_dir: "./img" })],
+  [{ output_dir: "img" }, () => ({ output_dir: "a/../img" })],
+  [{ output_dir: "img" }, () => ({ output_dir: " img\n" })],
+  [{ output_dir: "img" }, () => ({ outputDir: "img" })],
+  [{ output_dir: "img" }, (directory) => ({ output_dir: resolve(directory, "img") })],
+  [{ output_dir: "img" }, () => ({ output_dir: "~/img" })],
+  [{}, () => ({ output_dir: "." })],
+  [{}, () => ({ output_dir: "./" })],
+  [{}, (directory) => ({ output_dir: directory })],
+  [{ filename: "fox" }, () => ({ filename: "fox.jpeg" })],
+  [{ filename: "fox.png" }, () => ({ fileName: "fox " })],
+  [{}, () => ({ prompt: " a cat\n" })],
+  [{}, () => ({ n: 1, aspect_ratio: "1:1", response_format: "base64", model: "image-01", seed: null })],
+])("the same call in other words pays once: %j (case %#)", async (first, second) => {
+  await using parts = await stage();
+  await giveUpAfterSending(parts, { ...CAT, ...first });
+  parts.release();
+  await waitFor("the image", async () => {
+    const names = await readdir(parts.server.outputDir, { recursive: true });
+    return names.some((name) => name.endsWith(".jpeg"));
+  });
+  await parts.server.client.ping();
+
+  const again = await parts.server.generate({ ...CAT, ...second(parts.server.outputDir) });
+
+  expect(warningsOf(again)).toEqual([fromEarlier]);
+  expect(parts.api.requests).toHaveLength(1);
 });
 
 test("a running call is joined again and again, with its progress at once", async () => {

@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { toolInputSchema } from "../schemas.ts";
 import { callKey } from "./call-key.ts";
 
-const keyOf = (input: Readonly<Record<string, unknown>>): string => callKey(toolInputSchema.parse(input));
+const keyOf = (input: Readonly<Record<string, unknown>>): string => {
+  const parsed = toolInputSchema.parse(input);
+  return callKey(parsed, parsed.output_dir);
+};
 
 const LIVE = { prompt: "a cat", model: "image-01-live" };
 const reference = (image_file: string): unknown => ({ type: "character", image_file });
@@ -11,6 +14,19 @@ test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
   ["the order of keys", { prompt: "a cat", seed: 1, n: 2 }, { n: 2, seed: 1, prompt: "a cat" }],
   ["a spelled-out count", { prompt: "a cat" }, { prompt: "a cat", n: 1 }],
   ["a spelled-out ratio", { prompt: "a cat" }, { prompt: "a cat", aspect_ratio: "1:1" }],
+  ["white space around the prompt", { prompt: "a cat" }, { prompt: " a cat\n" }],
+  ["an extension in capitals", { prompt: "a cat", filename: "fox.PNG" }, { prompt: "a cat", filename: "fox" }],
+  [
+    "the flags that are off",
+    { prompt: "a cat" },
+    { prompt: "a cat", prompt_optimizer: false, return_images: false, response_format: "base64" },
+  ],
+  [
+    "a ratio that the size overrides",
+    { prompt: "a cat", width: 512, height: 1024 },
+    { prompt: "a cat", width: 512, height: 1024, aspect_ratio: "16:9" },
+  ],
+  ["an image extension of the name", { prompt: "a cat", filename: "fox" }, { prompt: "a cat", filename: "fox.jpeg" }],
   ["a spelled-out model", { prompt: "a cat" }, { prompt: "a cat", model: "image-01" }],
   [
     "a spelled-out weight of a style",
@@ -30,7 +46,6 @@ test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
 test("the key of a call differs with every parameter the tool has", () => {
   const inputs: Record<string, unknown>[] = [
     { prompt: "a cat" },
-    { prompt: "a cat " },
     { prompt: "a cat", aspect_ratio: "16:9" },
     { prompt: "a cat", n: 2 },
     { prompt: "a cat", seed: 0 },

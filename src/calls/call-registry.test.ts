@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
 import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
 import { MiniMaxApiError, UnknownOutcomeError } from "../errors.ts";
-import { toolInputSchema, type ToolOutput } from "../schemas.ts";
+import type { ToolOutput } from "../schemas.ts";
 import type { Call } from "./call.ts";
 import { CallRegistry, type JoinedOutcome } from "./call-registry.ts";
 
@@ -27,20 +27,28 @@ interface Setup {
   readonly log: readonly string[];
   /** The prompt of every call whose work was begun, which costs money. */
   readonly begun: readonly string[];
+  /** Paths of files that were deleted or changed. */
+  readonly gone: Set<string>;
   readonly ask: (prompt: string, work?: Work) => Client;
   /** Makes a call that its client leaves after sending, and that then ends. */
-  readonly abandon: (prompt: string, error?: Error) => Promise<void>;
+  readonly abandon: (prompt: string, error?: Error, output?: ToolOutput) => Promise<void>;
 }
 
 function setup(): Setup {
   const clock = manualClock();
   const log: string[] = [];
   const begun: string[] = [];
-  const calls = new CallRegistry(clock, 230_000, (line) => log.push(line));
+  const gone = new Set<string>();
+  const calls = new CallRegistry({
+    clock,
+    budgetMs: 230_000,
+    log: (line) => log.push(line),
+    findUnchanged: (images) => Promise.resolve(images.filter(({ path }) => !gone.has(path))),
+  });
   const ask: Setup["ask"] = (prompt, work = () => Promise.resolve(outputOf(prompt))) => {
     const controller = new AbortController();
     const joined = calls.join(
-      { input: toolInputSchema.parse({ prompt }), waiter: { signal: controller.signal, report: undefined } },
+      { key: prompt, prompt, waiter: { signal: controller.signal, report: undefined } },
       (call) => {
         begun.push(prompt);
         return work(call);
@@ -56,18 +64,18 @@ function setup(): Setup {
       },
     };
   };
-  const abandon: Setup["abandon"] = async (prompt, error) => {
+  const abandon: Setup["abandon"] = async (prompt, error, output = outputOf(prompt)) => {
     const end = deferred<ToolOutput>();
     const client = ask(prompt, (call) => {
       call.setMayBeBilled(true);
       return end.promise;
     });
     await client.leave(CLOCK);
-    if (error === undefined) end.resolve(outputOf(prompt));
+    if (error === undefined) end.resolve(output);
     else end.reject(error);
     await immediate();
   };
-  return { clock, calls, log, begun, ask, abandon };
+  return { clock, calls, log, begun, gone, ask, abandon };
 }
 
 /** Work that was sent, and ends only when a signal of its call aborts. */
@@ -138,6 +146,136 @@ test("an outcome is handed over within 15 minutes, and only once", async () => {
   expect(begun).toEqual(["cat", "dog", "cat", "dog"]);
 });
 
+const PAIR: ToolOutput = {
+  ...outputOf("cat"),
+  image_count: 2,
+  saved_count: 2,
+  file_paths: ["/cat.jpeg", "/cat-2.jpeg"],
+  images: ["/cat.jpeg", "/cat-2.jpeg"].map((path) => ({
+    path,
+    width: 1024,
+    height: 1024,
+    bytes: 1,
+    mime_type: "image/jpeg" as const,
+  })),
+};
+
+test("an image that is gone is not handed over, and named as gone", async () => {
+  const { ask, abandon, begun, gone } = setup();
+  await abandon("cat", undefined, PAIR);
+  gone.add("/cat.jpeg");
+
+  expect(await ask("cat").joined).toEqual({
+    outcome: {
+      output: { ...PAIR, saved_count: 1, file_paths: ["/cat-2.jpeg"], images: PAIR.images.slice(1) },
+    },
+    notices: [
+      expect.stringContaining("earlier identical call"),
+      "1 image of that call was deleted, moved or changed since: /cat.jpeg",
+    ],
+  });
+  expect(begun).toEqual(["cat"]);
+});
+
+test("when all images are gone the same call is a new one", async () => {
+  const { ask, abandon, begun, gone } = setup();
+  await abandon("cat", undefined, PAIR);
+  for (const path of PAIR.file_paths) gone.add(path);
+
+  expect(await ask("cat").joined).toEqual({ outcome: { output: outputOf("cat") }, notices: [] });
+  expect((await ask("dog").joined).notices).toEqual([]);
+  expect(begun).toEqual(["cat", "cat", "dog"]);
+});
+
+test("when the images of two equal calls are gone the same call is a new one", async () => {
+  const twice = setup();
+  const ends = [deferred<ToolOutput>(), deferred<ToolOutput>()];
+  const clients = ends.map(({ promise }) =>
+    twice.ask("cat", (call) => {
+      call.setMayBeBilled(true);
+      return promise;
+    }),
+  );
+  for (const client of clients) await client.leave(CLOCK);
+  for (const end of ends) end.resolve(PAIR);
+  await immediate();
+  for (const path of PAIR.file_paths) twice.gone.add(path);
+
+  expect(await twice.ask("cat").joined).toEqual({ outcome: { output: outputOf("cat") }, notices: [] });
+  expect(twice.begun).toEqual(["cat", "cat", "cat"]);
+});
+
+test("two equal repeats at once get the kept outcome once", async () => {
+  const { ask, abandon, begun } = setup();
+  await abandon("cat");
+
+  const repeats = await Promise.all([ask("cat").joined, ask("cat").joined]);
+
+  expect(repeats.map(({ notices }) => notices.length).toSorted()).toEqual([0, 1]);
+  expect(begun).toEqual(["cat", "cat"]);
+});
+
+test("two equal repeats at once are two calls when the images are gone", async () => {
+  const { ask, abandon, begun, gone } = setup();
+  await abandon("cat");
+  gone.add("/cat.jpeg");
+
+  const repeats = await Promise.all([ask("cat").joined, ask("cat").joined]);
+
+  expect(repeats).toEqual(Array(2).fill({ outcome: { output: outputOf("cat") }, notices: [] }));
+  expect(begun).toEqual(["cat", "cat", "cat"]);
+});
+
+test("an outcome that cannot be known is handed over without a look at files", async () => {
+  const { ask, abandon, begun } = setup();
+  const error = new UnknownOutcomeError("it broke");
+  await abandon("cat", error);
+
+  expect((await ask("cat").joined).outcome).toEqual({ error });
+  expect(begun).toEqual(["cat"]);
+});
+
+test("other calls are mentioned with the images that are still there", async () => {
+  const { ask, abandon, gone } = setup();
+  await abandon("cat", undefined, PAIR);
+  await abandon("cow");
+  gone.add("/cat.jpeg").add("/cow.jpeg");
+
+  const { notices } = await ask("dog").joined;
+
+  expect(notices).toEqual([expect.stringMatching(/^An earlier call \("cat"\) .* saved 1 image .*: \/cat-2\.jpeg\. /)]);
+});
+
+test("calls that run are not asked for their images", async () => {
+  const looks: number[] = [];
+  const calls = new CallRegistry({
+    clock: manualClock(),
+    budgetMs: 230_000,
+    log: () => undefined,
+    findUnchanged: (images) => {
+      looks.push(images.length);
+      return Promise.resolve(images);
+    },
+  });
+  const ends = Array.from({ length: 20 }, () => deferred<ToolOutput>());
+  const joined = ends.map(({ promise }, index) =>
+    calls.join(
+      {
+        key: `call ${index}`,
+        prompt: "a cat",
+        waiter: { signal: new AbortController().signal, report: undefined },
+      },
+      () => promise,
+      (outcome) => Promise.resolve(outcome),
+    ),
+  );
+
+  for (const end of ends) end.resolve(outputOf("cat"));
+  await Promise.all(joined);
+
+  expect(looks).toEqual([]);
+});
+
 test("of too many outcomes the oldest is forgotten", async () => {
   const { begun, ask, abandon } = setup();
   for (let index = 0; index <= KEPT_MAX; index += 1) await abandon(`call ${index}`);
@@ -167,10 +305,9 @@ test.each([
   const { calls, ask, abandon, begun } = setup();
   await abandon("dog");
   const controller = new AbortController();
-  const input = toolInputSchema.parse({ prompt: "cat" });
   const failure = new Error("cannot be rendered");
   const joining = calls.join(
-    { input, waiter: { signal: controller.signal, report: undefined } },
+    { key: "cat", prompt: "cat", waiter: { signal: controller.signal, report: undefined } },
     (call) => {
       call.setMayBeBilled(true);
       return Promise.resolve(outputOf("cat"));
@@ -196,9 +333,7 @@ test("a client that has gone before its call begins starts no work", async () =>
   const waiter = { signal: AbortSignal.abort(CLOCK), report: undefined };
   const never = (): Promise<never> => Promise.reject(new Error("It was begun."));
 
-  await expect(calls.join({ input: toolInputSchema.parse({ prompt: "cat" }), waiter }, never, never)).rejects.toBe(
-    CLOCK,
-  );
+  await expect(calls.join({ key: "cat", prompt: "cat", waiter }, never, never)).rejects.toBe(CLOCK);
 });
 
 test.each([

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserFacingError } from "../errors.ts";
-import type { ToolInput, ToolOutput } from "../schemas.ts";
-import { messageOf, plural, truncate } from "../text/text.ts";
+import type { ToolOutput } from "../schemas.ts";
+import { messageOf, plural, shown, truncate } from "../text/text.ts";
 import { unlessAborted } from "../timing/abort.ts";
 import type { Clock } from "../timing/clock.ts";
+import type { Workspace } from "../utils/workspace.ts";
 import { Call, type CallOutcome, type Waiter } from "./call.ts";
-import { callKey } from "./call-key.ts";
 
 /** Most undelivered outcomes that are kept; beyond that the oldest is forgotten, and its files stay. */
 const KEPT_MAX = 100;
@@ -17,10 +17,34 @@ const TITLE_MAX_CHARACTERS = 60;
 const FROM_EARLIER_CALL =
   "This result comes from an earlier identical call whose client had stopped waiting: no new request was sent, at no extra cost. To generate new images, make the same call once more.";
 
+/** A call with saved images that no result has mentioned, and the paths of those that are still there. */
+interface UnmentionedCall {
+  readonly call: Call;
+  readonly paths: readonly string[];
+}
+
 /** The outcome of a call, with sentences about earlier calls that the person has to know. */
 export interface JoinedOutcome {
   readonly outcome: CallOutcome;
   readonly notices: readonly string[];
+}
+
+interface RegistryOptions {
+  readonly clock: Clock;
+  /** Time one call may take, in milliseconds. */
+  readonly budgetMs: number;
+  /** Takes one line. */
+  readonly log: (line: string) => void;
+  /** The images whose files are still there as they were saved. */
+  readonly findUnchanged: Workspace["findUnchanged"];
+}
+
+/** A request of a client for a call. */
+interface CallRequest {
+  /** Equal for calls that ask for the same. */
+  readonly key: string;
+  readonly prompt: string;
+  readonly waiter: Waiter;
 }
 
 /**
@@ -32,15 +56,7 @@ export class CallRegistry {
   #calls: Call[] = [];
   #paidAtEnd: Call[] = [];
 
-  /**
-   * @param budgetMs - time one call may take, in milliseconds
-   * @param log - takes one line
-   */
-  constructor(
-    private readonly clock: Clock,
-    private readonly budgetMs: number,
-    private readonly log: (line: string) => void,
-  ) {}
+  constructor(private readonly options: RegistryOptions) {}
 
   /**
    * Starts a call, or joins the same call made earlier, and renders its outcome, which counts as delivered when that is
@@ -49,24 +65,25 @@ export class CallRegistry {
    * @throws the signal's reason as soon as it aborts; what `render` throws
    */
   async join<R>(
-    { input, waiter }: { input: ToolInput; waiter: Waiter },
+    { key, prompt, waiter }: CallRequest,
     work: (call: Call) => Promise<ToolOutput>,
     render: (joined: JoinedOutcome) => Promise<R>,
   ): Promise<R> {
     waiter.signal.throwIfAborted();
-    const key = callKey(input);
+    const kept = this.#calls.filter((call) => call.isContinuedBy(key) && savedBy(call.undelivered).length > 0);
+    for (const call of kept) await this.#forgetIfGone(call);
     const earlier = this.#calls.find((call) => call.isContinuedBy(key));
-    const call = earlier ?? this.#start(key, input.prompt, work);
+    const call = earlier ?? this.#start(key, prompt, work);
     let isAnswered = false;
     call.join(waiter);
     try {
       const outcome = await unlessAborted(call.outcome, waiter.signal);
-      const others = this.#unmentioned(call);
-      const notices = [...(earlier === undefined ? [] : [FROM_EARLIER_CALL]), ...others.map(describeUndelivered)];
-      const rendered = await render({ outcome, notices });
+      const others = await this.#unmentioned(call);
+      const joined = earlier === undefined ? { outcome, notices: [] } : await this.#handedOver(outcome);
+      const rendered = await render({ ...joined, notices: [...joined.notices, ...others.map(describeUndelivered)] });
       waiter.signal.throwIfAborted();
       isAnswered = true;
-      for (const other of others) other.isMentioned = true;
+      for (const { call: other } of others) other.isMentioned = true;
       return rendered;
     } finally {
       call.leave(waiter, { isAnswered });
@@ -90,35 +107,55 @@ export class CallRegistry {
     const calls = [...this.#calls];
     const outcomes = Promise.all(calls.map(({ outcome }) => outcome));
     await Promise.race([outcomes, sleep(graceMs)]);
+    const unfinished = this.#paidAtEnd.filter((call) => !call.hasSavedAll);
     for (const call of calls) call.cancel();
-    await outcomes;
-    const unsaved = (await Promise.all(this.#paidAtEnd.map(({ outcome }) => outcome))).filter(
-      (outcome) => "error" in outcome || outcome.output.saved_count < outcome.output.image_count,
-    );
-    if (unsaved.length > 0) {
-      this.log(
-        `The server ended before ${plural(unsaved.length, "paid request")} could be finished: images may have been generated and billed.`,
+    if (unfinished.length > 0) {
+      this.options.log(
+        `The server ended before ${plural(unfinished.length, "paid request")} could be finished: images may have been generated and billed.`,
       );
     }
+    await outcomes;
   }
 
   #start(key: string, prompt: string, work: (call: Call) => Promise<ToolOutput>): Call {
     const title = truncate(prompt, TITLE_MAX_CHARACTERS);
-    const call = new Call({ key, title, clock: this.clock, budgetMs: this.budgetMs }, work);
+    const call = new Call({ key, title, clock: this.options.clock, budgetMs: this.options.budgetMs }, work);
     this.#calls.push(call);
     void call.outcome.then((outcome) => {
       const isBug = "error" in outcome && !(outcome.error instanceof UserFacingError) && !call.signal.aborted;
-      if (isBug) this.log(`Unexpected error: ${messageOf(outcome.error)}`);
+      if (isBug) this.options.log(`Unexpected error: ${messageOf(outcome.error)}`);
       this.#forget();
     });
     return call;
   }
 
-  /** Other calls with saved images that no result has mentioned yet. */
-  #unmentioned(than: Call): Call[] {
-    return this.#calls
-      .filter((call) => call !== than && !call.isMentioned && undeliveredPaths(call).length > 0)
-      .slice(0, MENTIONED_AT_ONCE);
+  /** Kept images that were all deleted or changed since count for nothing: the same call is a new one. */
+  async #forgetIfGone(kept: Call): Promise<void> {
+    if ((await this.options.findUnchanged(savedBy(kept.undelivered))).length === 0) kept.forget();
+  }
+
+  /** An earlier call's outcome as it is true now. */
+  async #handedOver(outcome: CallOutcome): Promise<JoinedOutcome> {
+    if ("error" in outcome) return { outcome, notices: [FROM_EARLIER_CALL] };
+    const images = await this.options.findUnchanged(outcome.output.images);
+    const gone = outcome.output.images.filter((image) => !images.includes(image)).map(({ path }) => path);
+    const file_paths = images.map(({ path }) => path);
+    return {
+      outcome: { output: { ...outcome.output, images: [...images], file_paths, saved_count: images.length } },
+      notices: [FROM_EARLIER_CALL, ...(gone.length === 0 ? [] : [describeGone(gone)])],
+    };
+  }
+
+  /** Other calls with saved images that are still there and that no result has mentioned yet. */
+  async #unmentioned(than: Call): Promise<UnmentionedCall[]> {
+    const others = this.#calls.filter(
+      (call) => call !== than && !call.isMentioned && savedBy(call.undelivered).length > 0,
+    );
+    const found = others.map(async (call) => {
+      const images = await this.options.findUnchanged(savedBy(call.undelivered));
+      return { call, paths: images.map(({ path }) => path) };
+    });
+    return (await Promise.all(found)).filter(({ paths }) => paths.length > 0).slice(0, MENTIONED_AT_ONCE);
   }
 
   #forget(): void {
@@ -128,11 +165,14 @@ export class CallRegistry {
   }
 }
 
-function undeliveredPaths({ undelivered }: Call): readonly string[] {
-  return undelivered !== undefined && "output" in undelivered ? undelivered.output.file_paths : [];
+function savedBy(outcome: CallOutcome | undefined): ToolOutput["images"] {
+  return outcome !== undefined && "output" in outcome ? outcome.output.images : [];
 }
 
-function describeUndelivered(call: Call): string {
-  const paths = undeliveredPaths(call);
-  return `An earlier call ("${call.title}") went on after its client stopped waiting and saved ${plural(paths.length, "image")} that were not received: ${paths.join(", ")}. Making exactly that call again returns them at no extra cost.`;
+function describeUndelivered({ call, paths }: UnmentionedCall): string {
+  return `An earlier call (${shown(call.title)}) went on after its client stopped waiting and saved ${plural(paths.length, "image")} not received yet: ${paths.join(", ")}. Making exactly that call again returns them at no extra cost.`;
+}
+
+function describeGone(paths: readonly string[]): string {
+  return `${plural(paths.length, "image")} of that call ${paths.length === 1 ? "was" : "were"} deleted, moved or changed since: ${paths.join(", ")}`;
 }

@@ -99,6 +99,12 @@ export class Call implements RequestContext {
     return this.#ended === undefined && this.#mayBeBilled;
   }
 
+  /** Whether the call has ended with all its images on disk. */
+  get hasSavedAll(): boolean {
+    const outcome = this.#ended?.outcome;
+    return outcome !== undefined && "output" in outcome && outcome.output.saved_count === outcome.output.image_count;
+  }
+
   /**
    * The outcome, when it may have cost money and no client request is known to have received it: none was answered, or
    * only ones that were silent for so long that they may be gone. Undefined while the call runs.

@@ -12,6 +12,13 @@ test.each([
   "timed out",
   "Timeout",
   "timed-out",
+  "Timed out while waiting for response to ClientRequest. Waited 60.0 seconds.",
+  "The operation timed out.",
+  "Timeout of 60000ms exceeded",
+  "deadline has elapsed",
+  "rpc error: code = DeadlineExceeded",
+  "DEADLINE_EXCEEDED",
+  "timed_out",
   "TimeoutError: The operation was aborted due to timeout",
 ])("the client's clock has struck: %s", (reason) => {
   expect(isClientTimeout(reason)).toBe(true);
@@ -25,6 +32,9 @@ test.each([
   "caller cancelled",
   "operation cancelled",
   "user-cancel",
+  "the user pressed Escape",
+  "Session terminated",
+  "context.Canceled",
   "",
   undefined,
   null,

@@ -1,4 +1,4 @@
-const CLOCK_WORDS = /-32001|time[ds]?[ -]?out|timeout|deadline exceeded/i;
+const CLOCK_WORDS = /-32001|time[ds]?[-_ ]?out|deadline[-_ ]?(?:has )?(?:exceeded|elapsed)/i;
 
 /**
  * Whether the reason of a cancellation has the words of a clock. Clients write the same notification when their time

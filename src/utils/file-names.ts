@@ -47,14 +47,17 @@ export function promptNames(prompt: string, unixMs: number): BaseNames {
   };
 }
 
+/** A file name that was asked for without its image extension, which the bytes decide. */
+export function baseNameOf(filename: string): string {
+  return filename.replace(IMAGE_EXTENSION, "");
+}
+
 /**
  * Names that were asked for. One image: `hero`, then `hero-2`, `hero-3` …; several: `hero-1` to `hero-<count>`, and
  * after one that is taken the numbers go on from there, so that they follow the order of the images.
- *
- * @param filename - a leading part of a file name; an image extension is dropped, because the bytes decide it
  */
 export function numberedNames(filename: string, count: number): BaseNames {
-  const baseName = filename.replace(IMAGE_EXTENSION, "");
+  const baseName = baseNameOf(filename);
   let next = 1;
   return function* (position) {
     for (let number = Math.max(position + 1, next); ; number += 1) {

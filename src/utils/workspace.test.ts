@@ -1,12 +1,24 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rm, symlink, unlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { bigJpeg } from "../../test/support/big-jpeg.ts";
 import { failureOf } from "../../test/support/failure-of.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { DeadlineExceededError, OutputDirectoryError, SubjectReferenceError } from "../errors.ts";
+import type { SavedImage } from "../schemas.ts";
 import { Workspace } from "./workspace.ts";
 
 const isWindows = process.platform === "win32";
@@ -120,6 +132,126 @@ test("a directory that leads out since its proof is refused", async () => {
   await symlink(place.path, join(place.base, "cats"), "junction");
 
   await expect(place.workspace.resolve("cats")).rejects.toThrow("is outside the base directory");
+});
+
+test.each([
+  [undefined, "output"],
+  ["output", "output"],
+  ["output/", "output"],
+  ["./output", "output"],
+  ["a/../output", "output"],
+  ["img", "img"],
+  ["img/", "img"],
+  [".", "."],
+])("the path of %j is in one spelling", async (outputDir, name) => {
+  await using place = await room();
+
+  expect(place.workspace.pathOf(outputDir)).toBe(resolve(place.base, name));
+  expect(place.workspace.pathOf(resolve(place.base, name))).toBe(resolve(place.base, name));
+});
+
+test("a path below ~ is known by the home directory, and unknown without one", async () => {
+  await using place = await room();
+  const atHome = new Workspace({ ...place.workspace.places, homeDirectory: place.base });
+
+  expect(atHome.pathOf("~/img/")).toBe(join(place.base, "img"));
+  expect(place.workspace.pathOf("~/img")).toBeUndefined();
+});
+
+interface Kept {
+  readonly place: Room;
+  readonly saved: readonly SavedImage[];
+  readonly names: () => Promise<string[]>;
+}
+
+async function kept(place: Room): Promise<Kept> {
+  const saved = ["a.jpeg", "b.jpeg"].map((name) => ({
+    path: join(place.base, name),
+    width: 1024,
+    height: 1024,
+    bytes: IMAGE.length,
+    mime_type: "image/jpeg" as const,
+  }));
+  for (const { path } of saved) await writeFile(path, IMAGE);
+  return {
+    place,
+    saved,
+    names: async () =>
+      (await place.workspace.findUnchanged(saved)).map(({ path }) => path.slice(place.base.length + 1)),
+  };
+}
+
+test("saved images are found as long as they are as they were", async () => {
+  await using place = await room();
+
+  expect(await (await kept(place)).names()).toEqual(["a.jpeg", "b.jpeg"]);
+  expect(await place.workspace.findUnchanged([])).toEqual([]);
+});
+
+test.each<[string, (path: string) => Promise<unknown>]>([
+  ["deleted", (path) => unlink(path)],
+  ["moved", (path) => rename(path, `${path}.old`)],
+  ["truncated", (path) => truncate(path, 100)],
+  ["overwritten", (path) => writeFile(path, bigJpeg(3000))],
+  [
+    "replaced by a directory",
+    async (path) => {
+      await unlink(path);
+      await mkdir(path);
+    },
+  ],
+])("a saved image that was %s is not found, and the other is", async (_how, change) => {
+  await using place = await room();
+  const { saved, names } = await kept(place);
+
+  await change(saved[0]?.path ?? "");
+
+  expect(await names()).toEqual(["b.jpeg"]);
+});
+
+test.skipIf(isWindows)("a saved image in the place of which there is a link is not found", async () => {
+  await using place = await room();
+  const { saved, names } = await kept(place);
+  const path = saved[0]?.path ?? "";
+  await rename(path, `${path}.old`);
+  await symlink(`${path}.old`, path);
+
+  expect(await names()).toEqual(["b.jpeg"]);
+});
+
+test.skipIf(isWindows)("on a hung drive saved images are taken to be there", async () => {
+  await using place = await room();
+  const { names } = await kept(place);
+
+  await whileFilesHang(place.path, async () => {
+    expect(await names()).toEqual(["a.jpeg", "b.jpeg"]);
+  });
+});
+
+test("a directory can be saved in exactly when a call can save there", async () => {
+  await using place = await room();
+
+  expect(await place.workspace.canSave()).toBe(true);
+  const places = { ...place.workspace.places, defaultDirectory: join(place.base, "face.jpeg") };
+  expect(await new Workspace(places).canSave()).toBe(false);
+});
+
+test.skipIf(isWindows)("a base or default directory that leads nowhere cannot be saved in", async () => {
+  await using place = await room();
+  const link = join(place.base, "link");
+  await symlink(join(place.path, "gone"), link);
+
+  for (const places of [{ base: link }, { defaultDirectory: link }]) {
+    expect(await new Workspace({ ...place.workspace.places, ...places }).canSave()).toBe(false);
+  }
+});
+
+test.skipIf(isWindows)("a default directory that leads out of the base cannot be saved in", async () => {
+  await using place = await room();
+  await symlink(place.path, join(place.base, "output"));
+
+  expect((await failureOf(place.workspace.prove(undefined, 1, RUNNING))).message).toContain("outside the base");
+  expect(await place.workspace.canSave()).toBe(false);
 });
 
 test("the fallback is mentioned only when a call uses it", async () => {

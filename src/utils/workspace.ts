@@ -1,16 +1,24 @@
+import { lstat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DeadlineExceededError, OutputDirectoryError, SubjectReferenceError } from "../errors.ts";
-import { formatSeconds, truncate } from "../text/text.ts";
+import type { SavedImage } from "../schemas.ts";
+import { expandHome, isInside } from "../text/paths.ts";
+import { formatSeconds, shown, truncate } from "../text/text.ts";
 import { withGrace } from "../timing/abort.ts";
 import type { Places } from "./base-directory.ts";
 import { assertFits } from "./free-space.ts";
 import { type LocalImage, readLocalImage, type WantedImage } from "./local-image.ts";
-import { assertWritable, resolveOutputDirectory } from "./output-directory.ts";
+import { assertWritable, canBeWritten, resolveOutputDirectory } from "./output-directory.ts";
+import { realPathOf } from "./real-path.ts";
 
 /**
  * Once a call is over, work on the file system has this long to clean up after itself, in milliseconds; a drive that
  * does not respond by then is left alone.
  */
 const GRACE_MS = 300;
+
+const LOOK_MS = 1_000;
 
 /** The directories of the user that this server works in: it saves inside the base, and reads only allowed images. */
 export class Workspace {
@@ -32,7 +40,7 @@ export class Workspace {
     };
     await blamingSilence(withGrace(proving(), signal, GRACE_MS), (silence) => {
       return new OutputDirectoryError(
-        `The output directory "${truncate(directory)}" ${silence}`,
+        `The output directory ${shown(directory)} ${silence}`,
         "Check the disk or network drive, or choose another output_dir inside the base directory.",
       );
     });
@@ -46,6 +54,37 @@ export class Workspace {
    */
   resolve(outputDir: string | undefined): Promise<string> {
     return resolveOutputDirectory({ requested: outputDir, ...this.places });
+  }
+
+  /** The absolute path that `output_dir` means, by its words alone; undefined when that needs a home directory. */
+  pathOf(outputDir: string | undefined): string | undefined {
+    const { base, defaultDirectory, homeDirectory } = this.places;
+    const expanded = expandHome(outputDir ?? defaultDirectory, homeDirectory);
+    return expanded === undefined ? undefined : resolve(base, expanded);
+  }
+
+  /** Whether the base and the default directory can be found and written to; creates nothing. */
+  async canSave(): Promise<boolean> {
+    const { base, defaultDirectory } = this.places;
+    try {
+      const [realBase, real] = await Promise.all([realPathOf(base), realPathOf(defaultDirectory)]);
+      if (!isInside(realBase, real)) return false;
+    } catch {
+      return false;
+    }
+    return canBeWritten(defaultDirectory);
+  }
+
+  /**
+   * The saved images whose files are still there, and of the size that was saved; all of them when the file system does
+   * not respond within a second.
+   */
+  async findUnchanged(saved: readonly SavedImage[]): Promise<readonly SavedImage[]> {
+    const looks = saved.map(async (image) => {
+      const status = await lstat(image.path).catch(() => undefined);
+      return status?.isFile() === true && status.size === image.bytes ? [image] : [];
+    });
+    return Promise.race([Promise.all(looks).then((found) => found.flat()), sleep(LOOK_MS, saved, { ref: false })]);
   }
 
   /** Why files go to the fallback directory, when this call's do; otherwise an empty text. */
