@@ -103,7 +103,8 @@ test.each<[string, unknown, string]>([
   ["output_dir", "", DIRECTORY],
   ["output_dir", 7, DIRECTORY],
   ["output_dir", "x".repeat(4097), DIRECTORY],
-  ["output_dir", "${HOME}/x", "the path contains an unfilled placeholder: write the full path"],
+  ["output_dir", "s3://bucket/x", "the path is a URL: give the path of a directory"],
+  ["output_dir", "C:\new", "the path contains control characters: in JSON, write each backslash twice"],
   ["filename", 7, FILE_NAME],
 ])("%s is refused (case %#)", (path, value, message) => {
   const [key = ""] = path.split(".");

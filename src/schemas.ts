@@ -9,7 +9,7 @@ import {
   SIDE_PIXELS,
   STYLE_TYPES,
 } from "./constants.ts";
-import { mistakeInPath } from "./text/mistakes.ts";
+import { mistakeInForm } from "./text/mistakes.ts";
 import { isWindowsName } from "./text/paths.ts";
 import { hasAtMost } from "./text/text.ts";
 
@@ -77,7 +77,7 @@ const REFERENCES_RULE = `expected a list of 1 to ${REFERENCES_MAX} references`;
 const DIRECTORY_RULE = `expected a path of 1 to ${PATH_MAX_LENGTH} characters`;
 
 /**
- * What the tool accepts. Unknown keys are kept, so that they can be named in `warnings`. Messages that begin with
+ * The tool's input. Unknown keys are kept, so that they can be named in `warnings`. Messages that begin with
  * "expected" are completed by what came; only keywords that every model API takes reach the client.
  */
 export const toolInputSchema = z
@@ -107,8 +107,8 @@ export const toolInputSchema = z
         .string({ error: DIRECTORY_RULE })
         .min(1, { error: DIRECTORY_RULE })
         .refine((text) => text.length <= PATH_MAX_LENGTH, { error: DIRECTORY_RULE, abort: true })
-        .refine((text) => mistakeInPath(text) === undefined, {
-          error: ({ input }) => `the path ${mistakeInPath(String(input)) ?? ""}`,
+        .refine((text) => mistakeInForm(text) === undefined, {
+          error: ({ input }) => `the path ${mistakeInForm(String(input)) ?? ""}`,
         })
         .optional()
         .describe("Where to save: absolute, or relative to the allowed base directory, and inside it."),
@@ -184,7 +184,7 @@ const savedImage = z
   })
   .meta(listed);
 
-/** What the tool returns; the text of a result says the same. */
+/** The tool's output; the text of a result says the same. */
 export const toolOutputSchema = z
   .object({
     id: z.string().optional().describe("MiniMax's request id"),
@@ -235,7 +235,7 @@ const statusCode = z.union([
 const text = z.string().optional().catch(undefined);
 
 /**
- * MiniMax's answer, as live bodies have it: any part may be missing, and an empty array or null stands for an empty
+ * MiniMax's reply, as live bodies have it: any part may be missing, and an empty array or null counts as an empty
  * object; `data` of another form becomes one entry that is no image. Unknown fields are ignored. Images are bounded and
  * judged one by one where they are taken out.
  */
@@ -256,7 +256,7 @@ export const upstreamReplySchema = z.object({
   message: text,
 });
 
-/** MiniMax's answer after validation. */
+/** MiniMax's reply after validation. */
 export type UpstreamReply = z.infer<typeof upstreamReplySchema>;
 
 function isPlainFileName(name: string): boolean {

@@ -28,6 +28,13 @@ test.each<readonly [string, Readonly<Record<string, unknown>>, string]>([
   ["a path as a list", { output_dir: ["a"] }, "- output_dir: expected a path of 1 to 4096 characters; got a list of 1"],
   ["a path as filename", { filename: "public/img/hero.jpg" }, 'Use output_dir "public/img" and filename "hero".'],
   ["a list as text", { subject_reference: "[]" }, "- subject_reference: expected a list of 1 to 5 references; got"],
+  ["another server's parameter", { size: "1024x1024" }, "- size: not a parameter of this tool: use width and height"],
+  ["an odd size", { width: 1200, height: 630 }, "The nearest size is 1200x632."],
+  [
+    "one reference without a list",
+    { subject_reference: { image_url: "https://a.test/b.png" } },
+    "a list, with the path",
+  ],
   ["a reference by http", { subject_reference: reference("http://a.test/b.png") }, "is not an https:// URL"],
   ["a GIF", { subject_reference: reference("data:image/gif;base64,R0lG") }, "convert it to one of these"],
   ["broken base64", { subject_reference: reference("data:image/png;base64,A%A=") }, "base64"],
@@ -54,7 +61,6 @@ test.each([
   ["a way up and down again", () => join("a", "..", "..", "b")],
   ["an absolute path elsewhere", () => join(dirname(process.cwd()), "elsewhere")],
   ["a sibling of the same prefix", (base: string) => `${base}-evil`],
-  ["a NUL byte", () => "a\0b"],
   ["the home directory", () => "~/pictures"],
 ])("no output_dir out of the base: %s", async (_, outputDir) => {
   const { api, server } = shared.begin();
@@ -82,10 +88,13 @@ test.skipIf(ON_WINDOWS)("no output_dir out of the base: a link", async () => {
 });
 
 test.each([
-  "${workspaceFolder}/images",
-  "images/%USERNAME%",
-  "<project>/images",
   "file:///tmp/images",
+  "https://e.test/images",
+  "s3://bucket/images",
+  "$(pwd)/images",
+  "`pwd`/images",
+  "a\0b",
+  "C:\new\test",
   '"images"',
   ON_WINDOWS ? "/home/me/images" : "C:\\Users\\me\\Pictures",
 ])("no such directory can be meant: %s", async (output_dir) => {
@@ -96,6 +105,22 @@ test.each([
   expect(api.requests).toHaveLength(0);
   expect(await readdir(server.outputDir)).toEqual([]);
 });
+
+test.each(["${workspaceFolder}/images", "images/%USERNAME%", "<project>/images", "$HOME/images", "{{slug}}"])(
+  "an unfilled output_dir is refused, unsent: %s",
+  async (output_dir) => {
+    const { api, server } = shared.begin();
+
+    const text = textOf(await server.generate({ prompt: "x", output_dir }));
+
+    expect(text).toContain(
+      ON_WINDOWS && output_dir.includes("<") ? "not a valid directory name" : "unfilled placeholder",
+    );
+    expect(text).toContain("No request was made.");
+    expect(api.requests).toHaveLength(0);
+    expect(await readdir(server.outputDir)).toEqual([]);
+  },
+);
 
 test("an output_dir behind a file is refused before the request", async () => {
   const { api, server } = shared.begin();

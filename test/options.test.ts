@@ -42,6 +42,32 @@ test("filename names the file of one image, and is not sent", async () => {
   expect(api.requests.map(({ body }) => body)).toStrictEqual([DEFAULT_REQUEST]);
 });
 
+test("a client that writes every key in camel case gets what it asked for", async () => {
+  const { api, server } = shared.begin();
+  const face = bigJpeg(5000);
+  await writeFile(join(server.outputDir, "anna.jpg"), face);
+
+  const result = await server.generate({
+    Prompt: "a cat",
+    aspectRatio: "16:9 ",
+    outputDir: "public/img\n",
+    fileName: "hero",
+    promptOptimizer: true,
+    subjectReference: [{ Type: "character", imageFile: "anna.jpg " }],
+  });
+
+  expectPaths(result, [join(server.outputDir, "public", "img", "hero.jpeg")]);
+  expect(outputOf(result).warnings).toBeUndefined();
+  expect(api.requests.map(({ body }) => body)).toMatchObject([
+    {
+      prompt: "a cat",
+      aspect_ratio: "16:9",
+      prompt_optimizer: true,
+      subject_reference: [{ type: "character", image_file: `data:image/jpeg;base64,${face.toString("base64")}` }],
+    },
+  ]);
+});
+
 test("filename is numbered for several images, in their order", async () => {
   const { api, server } = shared.begin();
 

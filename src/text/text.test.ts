@@ -1,7 +1,17 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { anyText } from "../../test/support/any-text.ts";
-import { codePoints, formatSeconds, hasAtMost, messageOf, plural, quoted, systemCode, truncate } from "./text.ts";
+import {
+  codePoints,
+  formatSeconds,
+  hasAtMost,
+  messageOf,
+  plural,
+  quoted,
+  shown,
+  systemCode,
+  truncate,
+} from "./text.ts";
 
 test.each([
   [0, "0 s"],
@@ -26,6 +36,28 @@ test.each([
 test("quoted: nothing is shown of an empty sentence", () => {
   expect(quoted("slow down")).toBe(' ("slow down")');
   expect(quoted("")).toBe("");
+});
+
+test.each([
+  ["gen ", '"gen "'],
+  ["a\nb\t", '"a\\nb\\t"'],
+  ['say "x"', '"say \\"x\\""'],
+  ["16\u200b:9", '"16\\u200b:9"'],
+  ["\u202ea", '"\\u202ea"'],
+  ["16\u00a0:9", '"16\\u00a0:9"'],
+  ["\u3000x\u2028", '"\\u3000x\\u2028"'],
+  ["\u007f\u0085", '"\\u007f\\u0085"'],
+  ["\ud800", '"\\ud800"'],
+  ["\u{e0041}", '"\\udb40\\udc41"'],
+  ["猫 é 😀", '"猫 é 😀"'],
+  ["😀😀😀", '"😀😀😀"'],
+  ["😀😀😀😀", '"😀😀😀…"'],
+])("shown: %j is %s", (text, quotation) => {
+  expect(shown(text, text.startsWith("😀") ? 3 : 300)).toBe(quotation);
+});
+
+test("shown: a huge text is bounded", () => {
+  expect(shown("x".repeat(10_000_000), 60)).toBe(`"${"x".repeat(60)}…"`);
 });
 
 test("codePoints: an emoji is one character, and nothing is lost", () => {

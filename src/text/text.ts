@@ -28,7 +28,7 @@ export function hasAtMost(text: string, maximum: number): boolean {
 
 /**
  * Text from outside made fit to quote: control characters, lone surrogates and runs of white space become one space, at
- * most `maxCharacters` code points stay, and `…` stands for what was left out.
+ * most `maxCharacters` code points stay, and `…` marks a cut.
  */
 export function truncate(text: string, maxCharacters: number = QUOTE_MAX_CHARACTERS): string {
   const scanned = text.slice(0, maxCharacters * SCANNED_PER_CHARACTER);
@@ -38,7 +38,21 @@ export function truncate(text: string, maxCharacters: number = QUOTE_MAX_CHARACT
   return `${characters.slice(0, maxCharacters).join("")}…`;
 }
 
-/** What an unknown thrown value says of itself, on one bounded line. */
+/** A text from outside in quotation marks, bounded, with its odd characters and blanks at the ends to be seen. */
+export function shown(text: string, maxCharacters: number = QUOTE_MAX_CHARACTERS): string {
+  const characters = codePoints(text.slice(0, 2 * maxCharacters));
+  const isWhole = text.length <= 2 * maxCharacters && characters.length <= maxCharacters;
+  const quotation = JSON.stringify(isWhole ? text : `${characters.slice(0, maxCharacters).join("")}…`);
+  return quotation.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, (character) =>
+    Array.from({ length: character.length }, (_, unit) => escaped(character.charCodeAt(unit))).join(""),
+  );
+}
+
+function escaped(codeUnit: number): string {
+  return `\\u${codeUnit.toString(16).padStart(4, "0")}`;
+}
+
+/** The message of an unknown thrown value, on one bounded line. */
 export function messageOf(error: unknown): string {
   if (error instanceof Error) return truncate(error.message);
   return (typeof error === "object" && error !== null) || typeof error === "function"
