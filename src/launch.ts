@@ -14,6 +14,9 @@ if (major < minimumMajor || (major === minimumMajor && minor < minimumMinor)) {
   process.stderr.write(`${name} needs Node.js ${minimum} or newer, but this is ${process.versions.node}.\n`);
   process.exitCode = 1;
 } else {
+  if ("bun" in process.versions || "deno" in process.versions) {
+    process.stderr.write(`${name} needs Node.js to know whether a request was sent.\n`);
+  }
   if (!("UV_THREADPOOL_SIZE" in process.env)) process.env["UV_THREADPOOL_SIZE"] = FILE_SYSTEM_THREADS;
   const { enableCompileCache }: { enableCompileCache?: () => unknown; isBuiltin: unknown } = nodeModule;
   if (enableCompileCache) enableCompileCache();

@@ -62,6 +62,26 @@ describe.skipIf(isSkipped).concurrent(`a file system that does not answer${why}`
     await shown;
   });
 
+  test("among the reference directories does not keep a file of the base", async () => {
+    await using api = await startStandIn({ createImage: smallImage });
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, "drive");
+    await using server = await spawnServer({ api, env: { MINIMAX_REFERENCE_DIRS: path } });
+    await using drive = await mountHangingFileSystem(path);
+    await writeFile(join(server.outputDir, "face.jpeg"), bigJpeg(5000));
+    await drive.hang();
+    const uri = `minimax-image:///${encodeURIComponent(join(server.outputDir, "face.jpeg"))}`;
+
+    const result = await server.generate({
+      prompt: "a",
+      subject_reference: [{ type: "character", image_file: "face.jpeg" }],
+    });
+
+    expect(outputOf(result).saved_count).toBe(1);
+    expect((await server.client.readResource({ uri })).contents).toHaveLength(1);
+    drive.answer();
+  });
+
   test("ends a call that is saving soon after its budget, as paid", async () => {
     const held = hold();
     await using api = await startStandIn({ createImage: smallImage, script: [held.behaviour] });

@@ -28,6 +28,21 @@ test.each([
   });
 });
 
+test.each(["bun", "deno"])("the program says under %s that Node is what it needs", async (runtime) => {
+  const versions = `{ value: { ...process.versions, ${runtime}: "1.4.0" } }`;
+
+  const run = await runServer({
+    args: ["--version"],
+    preload: `Object.defineProperty(process, "versions", ${versions});`,
+  });
+
+  expect(run).toEqual({
+    code: 0,
+    stdout: `${name} ${version}\n`,
+    stderr: `${name} needs Node.js to know whether a request was sent.\n`,
+  });
+});
+
 test("the file that clients start is a few lines that an old Node can read", async () => {
   const lines = (await readFile("dist/index.js", "utf8")).trim().split("\n");
 

@@ -20,7 +20,7 @@ test.each([
   ["with a key no header can carry", { MINIMAX_API_KEY: "SECRET\u2026end" }, ["MINIMAX_API_KEY contains characters"]],
   [
     "with a host that holds a user",
-    { MINIMAX_API_KEY: "k", MINIMAX_API_HOST: "http://anna:SECRET@127.0.0.1:9" },
+    { MINIMAX_API_KEY: "k", MINIMAX_API_HOST: "http://anna:SECRET@127.0.0.1:8" },
     ["MINIMAX_API_HOST must be global, cn, or an https:// origin"],
   ],
   ["with two bad variables", { MINIMAX_API_HOST: "ftp://x" }, ["- MINIMAX_API_KEY", "- MINIMAX_API_HOST"]],
@@ -49,7 +49,7 @@ test("a start that fails unexpectedly is one line on stderr, and exit 1", async 
 });
 
 test("starting has no side effects on the disk", async () => {
-  await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" }, env: { MINIMAX_OUTPUT_DIR: "" } });
+  await using server = await spawnServer({ api: { url: "http://127.0.0.1:8" }, env: { MINIMAX_OUTPUT_DIR: "" } });
 
   await server.client.listTools();
 

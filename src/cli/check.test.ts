@@ -171,6 +171,31 @@ test.each([
   expect(report.ok).toBe(false);
 });
 
+test.each([
+  ["a page", 403, "text/html", "<html><h1>Access denied</h1></html>", "could not be judged: ", true],
+  ["no body", 403, "text/html", "", "could not be judged: ", true],
+  ["JSON", 403, "application/json", '{"message":"forbidden"}', "refused by the host", false],
+  [
+    "MiniMax's refusal",
+    403,
+    "application/json",
+    '{"base_resp":{"status_code":1004,"status_msg":"login fail"}}',
+    "refused by the host",
+    false,
+  ],
+  ["a page", 401, "text/html", "<html></html>", "refused by the host", false],
+])("after %s with HTTP %i the key was judged", async (_what, status, type, body, words, isFirewall) => {
+  await using host = await startWebServer((_, response) =>
+    response.writeHead(status, { "Content-Type": type }).end(body),
+  );
+
+  const report = await checked({ config: { apiHost: host.url } });
+
+  expect(lineOf(report, "API key")).toContain(words);
+  expect(report.text.includes("a firewall or proxy may have answered")).toBe(isFirewall);
+  expect(report.ok).toBe(false);
+});
+
 test.each<[string, RequestListener, string, string]>([
   [
     "is truncated",

@@ -7,7 +7,6 @@ import { formatSeconds, messageOf } from "../text/text.ts";
 import { unlessAborted } from "../timing/abort.ts";
 import type { Clock } from "../timing/clock.ts";
 import type { Timing } from "../timing/retry.ts";
-import { canBeWritten } from "../utils/output-directory.ts";
 import type { Workspace } from "../utils/workspace.ts";
 
 const TIME_LIMIT_MS = 10_000;
@@ -41,7 +40,7 @@ export async function check({ regions = API_HOSTS, ...options }: CheckOptions): 
   const timeUp = timeLimit(options.timing.clock);
   const [host, directory] = await Promise.all([
     askHost(client, timeUp, config.apiHost),
-    checkDirectory(defaultDirectory, timeUp),
+    checkDirectory(workspace, timeUp),
   ]);
   const hint = host.isRefused ? await otherRegion(client, timeUp, config.apiHost, regions) : undefined;
   const proxy = config.proxies === undefined ? undefined : redactProxy(config.proxies);
@@ -88,11 +87,11 @@ async function askHost(client: MiniMaxClient, signal: AbortSignal, host: string)
 
 /** Whether a directory can be written, also in words for the report; a drive that does not answer in time cannot. */
 async function checkDirectory(
-  directory: string,
+  workspace: Workspace,
   signal: AbortSignal,
 ): Promise<{ readonly isWritable: boolean; readonly words: string }> {
   try {
-    const isWritable = await unlessAborted(canBeWritten(directory), signal);
+    const isWritable = await unlessAborted(workspace.canSave(), signal);
     return { isWritable, words: isWritable ? "can be written" : "cannot be written" };
   } catch (error) {
     return { isWritable: false, words: `cannot be written: ${messageOf(error)}` };

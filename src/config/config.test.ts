@@ -1,11 +1,14 @@
+import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { ConfigurationError } from "../errors.ts";
 import { type Config, parseConfig, variables } from "./config.ts";
 
 const KEY = "sk-api-0123456789abcdef";
 const DIRECTORIES = { workingDirectory: resolve("/srv/site"), homeDirectory: resolve("/home/ada") };
 const BLANKS = ["", " \t\r\n\u00a0", "${user_config.setting}", " ${env:SETTING} "];
+const PORT_RULE = "- MINIMAX_API_HOST names a port that HTTP clients refuse to use: choose another.";
 const KEY_IS_REQUIRED =
   "- MINIMAX_API_KEY is required: put it into the env block of this server in your MCP client's configuration (create a key at https://platform.minimax.io).";
 const HOST_RULE =
@@ -69,6 +72,9 @@ test("MINIMAX_API_KEY is not repeated when it is refused", () => {
 test.each([
   ["global", "https://api.minimax.io"],
   ["cn", "https://api.minimax.cn"],
+  ["GLOBAL", "https://api.minimax.io"],
+  ["Global", "https://api.minimax.io"],
+  ["CN", "https://api.minimax.cn"],
   [" cn\n", "https://api.minimax.cn"],
   ["https://api.minimax.io/", "https://api.minimax.io"],
   ["https://api.minimaxi.com", "https://api.minimaxi.com"],
@@ -89,7 +95,6 @@ test.each([
   "api.minimax.io",
   "localhost:3000",
   "europe",
-  "GLOBAL",
   "https://",
   "https://api.minimax.io/v1",
   "https://api.minimax.io/?region=eu",
@@ -99,6 +104,20 @@ test.each([
   KEY,
 ])("MINIMAX_API_HOST: %s is refused and not repeated", (host) => {
   expect(problemsIn({ MINIMAX_API_HOST: host })).toEqual([HOST_RULE]);
+});
+
+test("MINIMAX_API_HOST: every port that fetch refuses is refused", () => {
+  const known: unknown = createRequire(import.meta.url)("undici/lib/web/fetch/constants.js");
+  const { badPorts } = z.object({ badPorts: z.array(z.string()).min(80) }).parse(known);
+
+  for (const port of ["0", ...badPorts]) {
+    expect(problemsIn({ MINIMAX_API_HOST: `http://127.0.0.1:${port}` })).toEqual([PORT_RULE]);
+    expect(problemsIn({ MINIMAX_API_HOST: `https://gateway.example:${port}/` })).toEqual([PORT_RULE]);
+  }
+});
+
+test.each(["80", "443", "3000", "6001", "8080", "10081", "65535"])("MINIMAX_API_HOST may have port %s", (port) => {
+  expect(new URL(configOf({ MINIMAX_API_HOST: `http://127.0.0.1:${port}` }).apiHost).hostname).toBe("127.0.0.1");
 });
 
 describe.each([
@@ -122,6 +141,13 @@ test.each([
   ["MINIMAX_API_KEY", "$MINIMAX_API_KEY"],
   ["MINIMAX_OUTPUT_DIR", "${HOME}/images"],
   ["MINIMAX_OUTPUT_DIR", "file:///tmp/images"],
+  ["MINIMAX_OUTPUT_DIR", "C:UsersmePictures"],
+  ["MINIMAX_OUTPUT_DIR", "C:\new"],
+  ["MINIMAX_OUTPUT_DIR", "https://e.test/images"],
+  ["MINIMAX_OUTPUT_DIR", "$(pwd)/images"],
+  ["MINIMAX_OUTPUT_DIR", "`pwd`/images"],
+  ["MINIMAX_API_KEY", "undefined"],
+  ["MINIMAX_API_KEY", "sk-xxxxxxxx"],
   ["MINIMAX_REFERENCE_DIRS", "<faces>"],
   ["MINIMAX_REFERENCE_DIRS", "file:///tmp/faces"],
   ["HTTPS_PROXY", "$SECRET_PROXY"],

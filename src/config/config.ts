@@ -35,6 +35,14 @@ const REQUESTS_PER_MINUTE_RANGE = { minimum: 0, maximum: 10_000 } as const;
 const HOW_TO_SET_KEY =
   "MINIMAX_API_KEY is required: put it into the env block of this server in your MCP client's configuration (create a key at https://platform.minimax.io)";
 
+/** Source: Fetch Standard, "port blocking". */
+const BLOCKED_PORTS: ReadonlySet<number> = new Set([
+  0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
+  111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
+  540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
+  6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+]);
+
 const UNFILLED_SETTING = /^\$\{[^}]*\}$/;
 
 const apiKey = z
@@ -56,11 +64,12 @@ const apiHost = z
   .default("")
   .transform((text, context) => {
     const origin = apiOrigin(text);
-    if (origin !== undefined) return origin;
-    context.addIssue({
-      code: "custom",
-      message: "MINIMAX_API_HOST must be global, cn, or an https:// origin without a path (http:// only on loopback)",
-    });
+    const isBlocked = origin !== undefined && BLOCKED_PORTS.has(Number(new URL(origin).port || 443));
+    if (origin !== undefined && !isBlocked) return origin;
+    const problem = isBlocked
+      ? "names a port that HTTP clients refuse to use: choose another"
+      : "must be global, cn, or an https:// origin without a path (http:// only on loopback)";
+    context.addIssue({ code: "custom", message: `MINIMAX_API_HOST ${problem}` });
     return z.NEVER;
   });
 
@@ -117,7 +126,7 @@ const environmentSchema = (directories: Directories) =>
 /** One environment variable the server reads. */
 export interface Variable {
   readonly name: string;
-  /** What happens without it; `required` for the key. */
+  /** The default in words; `required` for the key. */
   readonly fallback: string;
   readonly description: string;
 }
@@ -179,8 +188,8 @@ function lowerCaseProxies(environment: NodeJS.ProcessEnv): Record<string, string
 }
 
 function apiOrigin(text: string): string | undefined {
-  if (text === "" || text === "global") return API_HOSTS.global;
-  if (text === "cn") return API_HOSTS.cn;
+  if (/^(?:global)?$/i.test(text)) return API_HOSTS.global;
+  if (/^cn$/i.test(text)) return API_HOSTS.cn;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
   const isBare =

@@ -30,7 +30,7 @@ test.each([
 });
 
 test("a list of directories is separated as in PATH, without blank parts", () => {
-  const parts = ["", " faces\n", "  ", "~/Pictures", resolve("/srv/more"), ""];
+  const parts = ["", " faces ", "  ", "~/Pictures", resolve("/srv/more"), ""];
 
   expect(configOf({ MINIMAX_REFERENCE_DIRS: parts.join(delimiter) }).referenceDirectories).toEqual([
     resolve(WORKING, "faces"),

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { mistakeInPath } from "../text/mistakes.ts";
 import { badDirectoryName, expandHome } from "../text/paths.ts";
 
-/** What relative and `~` paths are resolved against. Absolute; undefined where the system knows none. */
+/** The directories that relative and `~` paths start from. Absolute; undefined where the system knows none. */
 export interface Directories {
   readonly workingDirectory: string | undefined;
   readonly homeDirectory: string | undefined;
@@ -65,6 +65,7 @@ function absolutePath(
   };
   const mistake = mistakeInPath(words);
   if (mistake !== undefined) return refuse(mistake);
+  if (/^[a-z]:[^\\/]/i.test(words)) return refuse("has lost its backslashes: in JSON, write each of them twice");
   if (badDirectoryName(words) !== undefined) {
     return refuse(
       'contains a name that is not valid for a directory on Windows: a device such as CON, one of < > : " | ? *, or a dot or space at the end',

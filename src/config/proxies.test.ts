@@ -3,7 +3,8 @@ import { parseConfig } from "./config.ts";
 import { type Proxies, redactProxy } from "./proxies.ts";
 
 const PROXY = "http://proxy.example:3128";
-const PROXY_RULE = "must be the http:// or https:// URL of a proxy, with % in its user and password written as %25";
+const PROXY_RULE =
+  "must be the http:// or https:// URL of a proxy without a path, with % in its user and password written as %25";
 const PLACEHOLDER = "is an unfilled placeholder: put the URL itself there";
 
 function proxiesOf(environment: NodeJS.ProcessEnv): Proxies | undefined {
@@ -73,6 +74,14 @@ test.each([
   ["HTTPS_PROXY", "proxy.example:secret", PROXY_RULE],
   ["HTTPS_PROXY", "http://proxy.example:99999", PROXY_RULE],
   ["HTTPS_PROXY", "http://secret:%zz@proxy.example", PROXY_RULE],
+  ["HTTPS_PROXY", "http:/ada:secret@proxy.example:3128", PROXY_RULE],
+  ["HTTPS_PROXY", "http:ada:secret@proxy.example", PROXY_RULE],
+  ["HTTP_PROXY", "HTTPS:ada:secret@proxy.example", PROXY_RULE],
+  ["HTTP_PROXY", "http//ada:secret@proxy.example", PROXY_RULE],
+  ["https_proxy", "http:\\\\ada:secret@proxy.example", PROXY_RULE],
+  ["http_proxy", "http;//ada:secret@proxy.example", PROXY_RULE],
+  ["HTTPS_PROXY", "htp://ada:secret@proxy.example", PROXY_RULE],
+  ["HTTP_PROXY", "http://ada:secret@proxy.example/path", PROXY_RULE],
   ["HTTPS_PROXY", "socks5://secret.example:1080", expect.stringContaining("names a SOCKS proxy")],
   ["HTTPS_PROXY", "$SECRET_PROXY", PLACEHOLDER],
   ["https_proxy", "http://${secret}:3128", PLACEHOLDER],

@@ -29,9 +29,11 @@ export function proxySetting(name: string): z.ZodType<string | undefined> {
       if (/^socks/i.test(url)) {
         return refuse("names a SOCKS proxy, which is not supported: give the http:// or https:// URL of a proxy");
       }
-      return isProxyUrl(url)
+      return isProxyUrl(url) && !/^https?:(?!\/\/)/i.test(text)
         ? url
-        : refuse("must be the http:// or https:// URL of a proxy, with % in its user and password written as %25");
+        : refuse(
+            "must be the http:// or https:// URL of a proxy without a path, with % in its user and password written as %25",
+          );
     });
 }
 
@@ -45,11 +47,15 @@ export function redactProxy({ https, http }: Proxies): string | undefined {
   return url.href;
 }
 
-/** The proxy client decodes user and password, so they have to be encoded well. */
+/**
+ * The proxy client decodes user and password, so they have to be encoded well. A path is a slip in what stands before
+ * it: `http:/user:password@host`.
+ */
 function isProxyUrl(text: string): boolean {
   try {
-    const { protocol, username, password } = new URL(text);
-    return /^https?:$/.test(protocol) && decodeURIComponent(`${username}:${password}`) !== "";
+    const { protocol, username, password, pathname, search, hash } = new URL(text);
+    const isOrigin = /^https?:$/.test(protocol) && `${pathname}${search}${hash}` === "/";
+    return isOrigin && decodeURIComponent(`${username}:${password}`) !== "";
   } catch {
     return false;
   }

@@ -7,7 +7,7 @@ const KEY_REFUSED: ReadonlySet<unknown> = new Set([1004, 2049]);
 const MODEL_REFUSED = 2013;
 const HTTP_KEY_REFUSED: ReadonlySet<number> = new Set([401, 403]);
 
-/** What a host says of a key. */
+/** A host's judgement of a key. */
 export interface KeyCheck {
   readonly status: number;
   readonly verdict: "accepted" | "refused" | "unknown";
@@ -15,7 +15,7 @@ export interface KeyCheck {
   readonly reason: string;
 }
 
-/** Reads the answer to a request for a model that does not exist. Never throws. */
+/** Reads the response to a request for a model that does not exist. Never throws. */
 export function keyCheckOf(response: UpstreamResponse): KeyCheck {
   const { status } = response;
   try {
@@ -23,8 +23,11 @@ export function keyCheckOf(response: UpstreamResponse): KeyCheck {
     return { status, verdict: "unknown", reason: "it answered a request for a model that does not exist with images" };
   } catch (error) {
     const { code } = error instanceof UserFacingError ? error.details : {};
-    const isRefused = KEY_REFUSED.has(code) || (error instanceof HttpError && HTTP_KEY_REFUSED.has(error.status));
-    const reason = error instanceof UnknownOutcomeError ? error.whatHappened : messageOf(error);
+    const isHttpRefusal = error instanceof HttpError && HTTP_KEY_REFUSED.has(error.status);
+    const isPage = isHttpRefusal && status === 403 && response.unreadable !== undefined;
+    const isRefused = KEY_REFUSED.has(code) || (isHttpRefusal && !isPage);
+    const said = error instanceof UnknownOutcomeError ? error.whatHappened : messageOf(error);
+    const reason = isPage ? `${said} That is not MiniMax's form: a firewall or proxy may have answered.` : said;
     return { status, verdict: isRefused ? "refused" : code === MODEL_REFUSED ? "accepted" : "unknown", reason };
   }
 }

@@ -49,8 +49,8 @@ export function isOnForeignShare(target: string, trusted: readonly string[], pat
 
 /**
  * Whether every Windows program can open a file or directory of this name. Node can make others, because it hands paths
- * to Windows past the usual rules; then nobody can open or delete them. Source: Microsoft, "Naming Files, Paths, and
- * Namespaces".
+ * to Windows past the usual rules; no other program can open or delete those. Source: Microsoft, "Naming Files, Paths,
+ * and Namespaces".
  */
 export function isWindowsName(name: string): boolean {
   return name !== "" && !FORBIDDEN.test(name) && !DEVICE.test(name);

@@ -1,4 +1,4 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import nodePath, { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
@@ -91,6 +91,57 @@ test.each(["C:\\", "d:\\", "\\\\server\\share\\", "c:\\windows\\system32", "C:\\
     expect(base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
   },
 );
+
+test.each([
+  "C:\\Users\\Ada\\AppData\\Local\\AnthropicClaude\\app-0.14.4",
+  "C:\\Users\\Ada\\AppData\\Local\\Programs\\cursor",
+  "c:\\users\\ada\\appdata\\roaming\\Claude",
+  "C:\\Users\\Ada\\AppData",
+  "C:\\Users\\Ada\\AppData\\Local",
+  "C:\\Users\\Ada\\AppData\\Local\\Temporary",
+])("an update may delete what a server saves in %s", async (workingDirectory) => {
+  const known = { workingDirectory, homeDirectory: "C:\\Users\\Ada", systemDirectories: SYSTEM };
+
+  const { base, fallbackNotice } = await chooseBaseDirectory(undefined, known, nodePath.win32);
+
+  expect(base).toBe("C:\\Users\\Ada\\Pictures\\minimax-image-mcp");
+  expect(fallbackNotice).toContain(workingDirectory);
+});
+
+/** Paths of Windows for what is really there: the writability of a working directory is asked of this disk. */
+async function isChosen(workingDirectory: string): Promise<boolean> {
+  await using directory = await temporaryDirectory();
+  const path =
+    nodePath.sep === "\\" ? join(directory.path, workingDirectory) : `${directory.path}\\${workingDirectory}`;
+  await mkdir(path, { recursive: true });
+  const known = { workingDirectory: path, homeDirectory: HOME, systemDirectories: [] };
+  const { base } = await chooseBaseDirectory(undefined, known, nodePath.win32);
+  await rm(path, { recursive: true });
+  return base === path;
+}
+
+test.each([
+  ["AppData\\Local\\Temp\\work", true],
+  ["AppData\\Local\\Temp", true],
+  ["AppDataBase\\work", true],
+  ["My AppData", true],
+  ["AppData\\work", false],
+])("on Windows a server that was started in %s saves there: %s", async (workingDirectory, isKept) => {
+  expect(await isChosen(workingDirectory)).toBe(isKept);
+});
+
+test.skipIf(process.platform === "win32").each([
+  ["Claude.app/Contents/MacOS", false],
+  ["Claude.app/Contents", false],
+  ["my.app/src", true],
+  ["my.app", true],
+])("a server that was started in %s saves there: %s", async (name, isKept) => {
+  await using directory = await temporaryDirectory();
+  const workingDirectory = join(directory.path, name);
+  await mkdir(workingDirectory, { recursive: true });
+
+  expect((await startedIn(workingDirectory)).base === workingDirectory).toBe(isKept);
+});
 
 test.each([
   [{ SystemRoot: "C:\\WINDOWS", ProgramFiles: "C:\\Program Files" }, SYSTEM],

@@ -18,6 +18,12 @@ export interface Places {
   readonly homeDirectory: string | undefined;
 }
 
+/** Directories of installed programs, which an update deletes: below AppData, but for Temp, and application bundles. */
+const PROGRAM_DIRECTORY = {
+  "\\": /\\AppData(?:\\|$)(?!Local\\Temp(?:\\|$))/i,
+  "/": /\.app\/Contents(?:\/|$)/,
+};
+
 /**
  * Where Windows keeps itself and its programs; empty elsewhere. Clients pass on few variables: the directory of 32-bit
  * programs is known only by the name of the other one.
@@ -28,9 +34,9 @@ export function windowsSystemDirectories({ SystemRoot, ProgramFiles }: NodeJS.Pr
 }
 
 /**
- * The configured directory; else `output` in the working directory; else, where that is no place to save (a filesystem
- * root, a Windows system directory, not writable: desktop clients start servers there), `Pictures/minimax-image-mcp` in
- * the home directory. Creates nothing.
+ * The configured directory; else `output` in the working directory; else `Pictures/minimax-image-mcp` in the home
+ * directory. Desktop clients start servers where nothing should be saved: in a filesystem root, a Windows system
+ * directory, a program's own directory, or one that is not writable. Creates nothing.
  *
  * @param configured - `MINIMAX_OUTPUT_DIR`, absolute
  * @throws ConfigurationError when that is needed and there is none
@@ -70,7 +76,8 @@ async function isPlaceToSave(
   const isRoot = path.parse(directory).root === directory;
   const lower = directory.toLowerCase();
   const isSystem = systemDirectories.some((system) => isInside(system.toLowerCase(), lower, path));
-  return !isRoot && !isSystem && (await isWritable(directory));
+  const isProgram = PROGRAM_DIRECTORY[path.sep].test(directory);
+  return !isRoot && !isSystem && !isProgram && (await isWritable(directory));
 }
 
 async function isWritable(directory: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { SavedImage } from "../schemas.ts";
 
-/** What the leading bytes of an image file say. Sizes are in pixels, as stored. */
+/** Format and size of an image by its leading bytes. Sizes are in pixels, as stored. */
 export interface ImageHeader {
   readonly mimeType: SavedImage["mime_type"];
   readonly extension: "jpeg" | "png" | "webp";

@@ -9,7 +9,8 @@ import { expect, test } from "vitest";
 import { evaluating } from "../../test/support/evaluating.ts";
 import { ALL_SWAPS, whileSwapping } from "../../test/support/swap-race.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
-import { openInside } from "./open-inside.ts";
+import { isInsideAny, openInside } from "./open-inside.ts";
+import { PLATFORM } from "./real-path.ts";
 
 const isLinux = process.platform === "linux";
 const isWindows = process.platform === "win32";
@@ -49,6 +50,17 @@ test("a file inside is opened, directly and by a link", async () => {
   expect(await read(join(place.base, "faces", "face.png"), place.base)).toBe("inside");
   expect(await read(join(place.base, "link", "face.png"), place.base)).toBe("inside");
   expect(await read(join(place.base, "faces", "face.png"), join(place.base, "link"))).toBe("inside");
+});
+
+test("a directory that hangs is not asked when one before it holds the file", async () => {
+  await using place = await room();
+  const platform = {
+    ...PLATFORM,
+    realpath: (path: string): Promise<string> =>
+      path === "/hung" ? new Promise(() => undefined) : PLATFORM.realpath(path),
+  };
+
+  expect(await isInsideAny(join(place.base, "kept.png"), [place.outside, place.base, "/hung"], platform)).toBe(true);
 });
 
 test("a file outside is not opened, directly or by a link", async () => {

@@ -1,7 +1,7 @@
-import { constants, type FileHandle, lstat, open, readlink, realpath } from "node:fs/promises";
+import { constants, type FileHandle, lstat, open, readlink } from "node:fs/promises";
 import process from "node:process";
 import { isInside } from "../text/paths.ts";
-import { PLATFORM, type Platform } from "./real-path.ts";
+import { PLATFORM, type Platform, realpath } from "./real-path.ts";
 
 /** Windows has neither of the last two: there they count as 0. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;

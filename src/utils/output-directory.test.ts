@@ -178,6 +178,53 @@ test("a path below ~ is refused without a home directory", async () => {
   expect(recovery).toContain("Give an absolute path, or one that is relative to the base directory.");
 });
 
+test.skipIf(isWindows).each(["app/routes/$postId", "{{cookiecutter.slug}}", "templates/<name>", "%NAME%", "${slug}"])(
+  "a part that is on the disk is no placeholder: %s",
+  async (name) => {
+    await using place = await room();
+    await mkdir(join(place.base, name), { recursive: true });
+
+    expect(await place.ask(name)).toBe(join(place.base, name));
+    expect(await place.ask(`${name}/img/new`)).toBe(join(place.base, name, "img", "new"));
+    expect(await place.ask(join(place.base, name))).toBe(join(place.base, name));
+    expect((await place.refusal(`${name}/<other>`)).message).toContain("unfilled placeholder");
+  },
+);
+
+test.each(["app/routes/$postId", "{{cookiecutter.slug}}", "$HOME/images", "${HOME}", "{env:HOME}/images"])(
+  "a placeholder that is not on the disk is refused, and nothing is made: %s",
+  async (name) => {
+    await using place = await room();
+    await mkdir(join(place.base, "app"));
+    const before = await place.everything();
+
+    const { message, recovery } = await place.refusal(name);
+
+    expect(message).toBe(`output_dir ${JSON.stringify(name)} contains an unfilled placeholder.`);
+    expect(recovery).toContain("No request was made.");
+    expect(await place.everything()).toEqual(before);
+  },
+);
+
+test("a base with a name like a placeholder is used", async () => {
+  await using place = await room();
+  const base = join(place.base, "$site");
+  await mkdir(base);
+
+  expect(await place.ask("new", { base })).toBe(join(base, "new"));
+});
+
+test.skipIf(isWindows)("an escaped blank is a blank where only that directory is there", async () => {
+  await using place = await room();
+  await mkdir(join(place.base, "My Pictures"));
+
+  expect(await place.ask("My\\ Pictures")).toBe(join(place.base, "My Pictures"));
+  expect(await place.ask("./My\\ Pictures/new\\ ones")).toBe(join(place.base, "My Pictures", "new ones"));
+  await mkdir(join(place.base, "My\\ Pictures"));
+  expect(await place.ask("My\\ Pictures")).toBe(join(place.base, "My\\ Pictures"));
+  expect(await place.ask("Your\\ Pictures")).toBe(join(place.base, "Your\\ Pictures"));
+});
+
 test("a refused path is quoted on one bounded line", async () => {
   await using place = await room();
 
@@ -365,12 +412,18 @@ test.each([
   expect(disk.directories()).toEqual(before);
 });
 
+test("on Windows a base on a drive that is gone is what is named", async () => {
+  const { message } = await errorOf(askWindows(windowsDisk(["C:\\out"]), "cats", "Q:\\out"));
+
+  expect(message).toBe("The output directory Q:\\out cannot be written (ENOENT).");
+});
+
 test("on Windows an invalid name is refused, and nothing is looked at", async () => {
   const disk = windowsDisk(["C:\\out"]);
 
   const { message, recovery } = await errorOf(askWindows(disk, "cats\\CON"));
 
-  expect(message).toBe('output_dir "cats\\CON" contains "CON", which is not a valid directory name on Windows.');
+  expect(message).toBe('output_dir "cats\\\\CON" contains "CON", which is not a valid directory name on Windows.');
   expect(recovery).toContain("No request was made.");
   expect(disk.asked).toEqual([]);
 });

@@ -1,8 +1,9 @@
 import { open } from "node:fs/promises";
 import nodePath from "node:path";
 import { OutputDirectoryError } from "../errors.ts";
+import { placeholdersIn } from "../text/mistakes.ts";
 import { badDirectoryName, expandHome, isInside, isOnForeignShare } from "../text/paths.ts";
-import { messageOf, systemCode, truncate } from "../text/text.ts";
+import { messageOf, shown, systemCode, truncate } from "../text/text.ts";
 import type { Places } from "./base-directory.ts";
 import { FILE_NAME_MAX_BYTES } from "./file-names.ts";
 import { exists, PLATFORM, type Platform, realPathOf } from "./real-path.ts";
@@ -36,11 +37,11 @@ export async function resolveOutputDirectory(
   if (badName !== undefined) throw invalidName(words, badName);
   const expanded = expandHome(words, homeDirectory, path);
   if (expanded === undefined) throw homeless(words);
-  const target = path.resolve(base, expanded);
+  const target = await meantTarget(path.resolve(base, expanded), platform);
+  const isSeen = !isOnForeignShare(target, [base], path);
+  const found = isSeen ? realpath(target).catch(() => undefined) : undefined;
+  const realBase = await blamingDirectory(base, base, () => realPathOf(base, platform));
   return blamingDirectory(target, base, async () => {
-    const isSeen = !isOnForeignShare(target, [base], path);
-    const found = isSeen ? realpath(target).catch(() => undefined) : undefined;
-    const realBase = await realPathOf(base, platform);
     if (!isSeen && isOnForeignShare(target, [realBase], path)) throw outside(words, base);
     const real =
       (await found) ??
@@ -49,11 +50,27 @@ export async function resolveOutputDirectory(
       }));
     if (!isInside(realBase, real, path)) throw outside(words, base);
     if ((await found) === undefined) {
+      if (await hasPlaceholder(target, platform)) throw unfilled(words);
       await makeDirectory(real, platform);
       if (!isInside(await realpath(base), await realpath(real), path)) throw outside(words, base);
     }
     return real;
   });
+}
+
+/** Elsewhere than on Windows a model may escape a blank as a shell wants it, when no directory is spelled so. */
+async function meantTarget(target: string, platform: Platform): Promise<string> {
+  const unescaped = target.replaceAll("\\ ", " ");
+  if (platform.path.sep === "\\" || unescaped === target) return target;
+  const escaped = /^.*?\\ [^/]*/.exec(target)?.[0] ?? target;
+  const isThere = (path: string): Promise<boolean> => exists(path, platform).catch(() => false);
+  return !(await isThere(escaped)) && (await isThere(escaped.replaceAll("\\ ", " "))) ? unescaped : target;
+}
+
+/** Whether a name looks like a placeholder and is not on the disk. */
+async function hasPlaceholder(target: string, platform: Platform): Promise<boolean> {
+  for (const path of placeholdersIn(target)) if (!(await exists(path, platform))) return true;
+  return false;
 }
 
 /**
@@ -95,21 +112,28 @@ export async function canBeWritten(directory: string): Promise<boolean> {
 
 function outside(requested: string, base: string): OutputDirectoryError {
   return new OutputDirectoryError(
-    `output_dir "${truncate(requested)}" is outside the base directory ${base}.`,
+    `output_dir ${shown(requested)} is outside the base directory ${base}.`,
     "Give a path inside the base directory, or leave output_dir out. The base directory is set with MINIMAX_OUTPUT_DIR.",
+  );
+}
+
+function unfilled(requested: string): OutputDirectoryError {
+  return new OutputDirectoryError(
+    `output_dir ${shown(requested)} contains an unfilled placeholder.`,
+    "Write the full path, or a path that is relative to the base directory.",
   );
 }
 
 function homeless(requested: string): OutputDirectoryError {
   return new OutputDirectoryError(
-    `output_dir "${truncate(requested)}" begins with ~, and the user of the server has no home directory.`,
+    `output_dir ${shown(requested)} begins with ~, and the user of the server has no home directory.`,
     "Give an absolute path, or one that is relative to the base directory.",
   );
 }
 
 function invalidName(requested: string, name: string): OutputDirectoryError {
   return new OutputDirectoryError(
-    `output_dir "${truncate(requested)}" contains "${truncate(name)}", which is not a valid directory name on Windows.`,
+    `output_dir ${shown(requested)} contains ${shown(name)}, which is not a valid directory name on Windows.`,
     'Use names without < > : " | ? * and control characters, without a dot or space at the end, and not those of devices such as CON or NUL.',
   );
 }

@@ -1,9 +1,9 @@
 import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { resolveOutputDirectory } from "./output-directory.ts";
-import { exists, realPathOf } from "./real-path.ts";
+import { exists, PLATFORM, realpath, realPathOf } from "./real-path.ts";
 
 const isWindows = process.platform === "win32";
 const ROUNDS = 200;
@@ -35,6 +35,45 @@ test.skipIf(isWindows)("an error other than ENOENT is passed on", async () => {
 
   await expect(realPathOf(below)).rejects.toThrow("ENOTDIR");
   await expect(exists(below)).rejects.toThrow("ENOTDIR");
+});
+
+const failing = (code: string) => (): Promise<string> =>
+  Promise.reject(Object.assign(new Error(`${code}: illegal operation, realpath`), { code }));
+
+test.each(["EISDIR", "UNKNOWN", "EINVAL"])("where the system's realpath says %s, Node's own is asked", async (code) => {
+  await using directory = await temporaryDirectory();
+  const target = join(directory.path, "cats");
+  await mkdir(target);
+  await symlink(target, join(directory.path, "link"), "junction");
+
+  expect(await realpath(join(directory.path, "link"), failing(code))).toBe(target);
+  await expect(realpath(join(directory.path, "gone"), failing(code))).rejects.toThrow("ENOENT");
+});
+
+test.each(["ENOENT", "EACCES", "ELOOP", "EIO"])("the system's %s is the answer", async (code) => {
+  await using directory = await temporaryDirectory();
+
+  await expect(realpath(directory.path, failing(code))).rejects.toThrow(code);
+});
+
+test("a directory that is made between two looks is found", async () => {
+  await using directory = await temporaryDirectory();
+  const target = join(directory.path, "cats");
+  const looks: string[] = [];
+  const platform = {
+    ...PLATFORM,
+    realpath: async (path: string): Promise<string> => {
+      looks.push(basename(path));
+      try {
+        return await PLATFORM.realpath(path);
+      } finally {
+        if (looks.length === 1) await mkdir(target);
+      }
+    },
+  };
+
+  expect(await realPathOf(target, platform)).toBe(target);
+  expect(looks).toEqual(["cats", "cats"]);
 });
 
 test("calls that make the same directories at once all get them", async () => {

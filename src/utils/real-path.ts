@@ -1,5 +1,7 @@
-import { lstat, mkdir, realpath } from "node:fs/promises";
+import { realpath as resolveByNode } from "node:fs";
+import { lstat, mkdir, realpath as resolveBySystem } from "node:fs/promises";
 import nodePath, { type PlatformPath } from "node:path";
+import { promisify } from "node:util";
 import { systemCode } from "../text/text.ts";
 
 /**
@@ -13,8 +15,28 @@ export interface Platform {
   readonly mkdir: (path: string) => Promise<unknown>;
 }
 
+const resolveLevelByLevel = promisify(resolveByNode);
+
+/**
+ * Windows cannot resolve paths on some drives: RAM disks say EISDIR, cloud drives UNKNOWN. There Node does it itself,
+ * level by level.
+ *
+ * @param bySystem - the system's own way
+ */
+export async function realpath(
+  path: string,
+  bySystem: (path: string) => Promise<string> = resolveBySystem,
+): Promise<string> {
+  try {
+    return await bySystem(path);
+  } catch (error) {
+    if (!/^(?:EISDIR|UNKNOWN|EINVAL)$/.test(systemCode(error) ?? "")) throw error;
+    return resolveLevelByLevel(path);
+  }
+}
+
 /** The platform that the process runs on. */
-export const PLATFORM: Platform = { path: nodePath, realpath, lstat, mkdir };
+export const PLATFORM: Platform = { path: nodePath, realpath: (path) => realpath(path), lstat, mkdir };
 
 /**
  * Resolves the links of the part of a path that exists, and appends the rest as it is written. A directory that another

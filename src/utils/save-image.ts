@@ -67,8 +67,11 @@ async function onDisk<T>(directory: string, operation: () => Promise<T>): Promis
   try {
     return await operation();
   } catch (error) {
-    const reason = describe(systemCode(error) ?? messageOf(error));
-    throw new ImageError(`The image could not be written to ${directory} (${reason}).`, { cause: error });
+    const code = systemCode(error) ?? messageOf(error);
+    throw new ImageError(`The image could not be written to ${directory} (${describe(code)}).`, {
+      retryAfterMs: code === "EMFILE" ? 0 : undefined,
+      cause: error,
+    });
   }
 }
 

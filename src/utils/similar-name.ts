@@ -13,7 +13,7 @@ const ENTRIES_MAX = 100_000;
  * @param path - absolute; nothing of that name is there
  * @param directories - absolute; only what lies in one of them after resolving symlinks is listed
  * @returns undefined when there is no such entry, more than one, or more entries than are looked through (100,000)
- * @throws what the filesystem says of the directory
+ * @throws the file system's error about the directory
  */
 export async function similarName(path: string, directories: readonly string[]): Promise<string | undefined> {
   const name = nodePath.basename(path);

@@ -2,7 +2,7 @@ import { link, open, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCode } from "../text/text.ts";
 
-/** A path in the directory whose name nobody else has and has at least that many bytes. */
+/** A path in the directory with a unique name of at least that many bytes. */
 export function temporaryPath(directory: string, nameBytes = 0): string {
   return join(directory, `.${crypto.randomUUID()}.tmp`.padEnd(nameBytes, "0"));
 }
@@ -11,7 +11,7 @@ export function temporaryPath(directory: string, nameBytes = 0): string {
  * Deletes a file of ours if it is there, and retries a few times where another program holds it open (virus scanners
  * on Windows).
  *
- * @throws what the filesystem says when it stays undeletable
+ * @throws the file system's error when it stays undeletable
  */
 export async function removeFile(path: string): Promise<void> {
   await unlink(path).catch(() => rm(path, { force: true, maxRetries: 3 }));
@@ -24,7 +24,7 @@ export async function removeFile(path: string): Promise<void> {
  *
  * @param makeLink - makes the hard link
  * @returns false when the name is taken; then nothing has changed
- * @throws whatever the filesystem reports; then there is no file of that name
+ * @throws the file system's error; then there is no file of that name
  */
 export async function claimName(temporary: string, path: string, makeLink: typeof link = link): Promise<boolean> {
   try {
