@@ -96,7 +96,7 @@ function readLink(
   link: string,
   { signal = NEVER, ...options }: AskOptions & { readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<Uint8Array> {
-  return clientFor("http://127.0.0.1:9", options).readImage({ index: 0, link }, signal);
+  return clientFor("http://127.0.0.1:8", options).readImage({ index: 0, link }, signal);
 }
 
 async function bytesOf(reader: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -299,7 +299,7 @@ describe.each(ENDS)("a request that is %s", (_how, reason) => {
 });
 
 test("an image that came with the response is read without a request", async () => {
-  const client = clientFor("http://127.0.0.1:9");
+  const client = clientFor("http://127.0.0.1:8");
 
   expect(await bytesOf(client.readImage({ index: 0, bytes: IMAGE }, NEVER))).toEqual(IMAGE);
   expect(await failureOf(bytesOf(client.readImage({ index: 0, problem: "it is empty" }, NEVER)))).toMatchObject({
@@ -397,7 +397,7 @@ test.each([
 });
 
 test.each([
-  ["credentials", "http://user:password@127.0.0.1:9/a?Signature=signed", "http://127.0.0.1:9"],
+  ["credentials", "http://user:password@127.0.0.1:9/a?Signature=signed", "http://127.0.0.1:8"],
   ["this machine from elsewhere", "http://127.0.0.1:9/a?Signature=signed", "https://api.minimax.io"],
 ])("a link with %s is not asked for, nor shown", async (_what, link, apiHost) => {
   const error = await failureOf(bytesOf(clientFor(apiHost).readImage({ index: 0, link }, NEVER)));

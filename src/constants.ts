@@ -77,20 +77,20 @@ export const BYTES_PER_PIXEL = 0.35;
 export const GENERATION_USUAL_MS = 20_000;
 
 /**
- * What a status code says about the request:
+ * The meaning of a status code for the request:
  * `refused`: nothing was generated, and a retry would get the same answer;
  * `transient`: nothing was generated, and a retry may work;
  * `unknown`: images may have been generated and billed, so it is never retried.
  */
 type Outcome = "refused" | "transient" | "unknown";
 
-/** What is known of one `base_resp.status_code`. */
+/** The facts of one `base_resp.status_code`. */
 export interface ApiCode {
   readonly meaning: string;
   readonly outcome: Outcome;
   /** Least wait before a retry, in milliseconds; jitter comes on top. */
   readonly minimumWaitMs?: number;
-  /** What the person or the model can do. */
+  /** Advice for the person or the model. */
   readonly recovery: string;
 }
 
@@ -187,7 +187,7 @@ export const CHECK_HOST = "Check MINIMAX_API_HOST: it must be a MiniMax API host
 
 const CHECK_PARAMETERS = "MiniMax did not accept the parameters: correct what it names, or simplify the call.";
 
-/** What to do about an HTTP error that brings no MiniMax code. */
+/** Advice for an HTTP error without a MiniMax code. */
 export const HTTP_STATUS_RECOVERIES: Readonly<Record<number, string | undefined>> = {
   400: CHECK_PARAMETERS,
   401: API_CODES[1004]?.recovery,

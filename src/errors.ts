@@ -18,7 +18,7 @@ interface ErrorDetails extends ErrorOptions {
   readonly code?: number | "EMPTY_RESPONSE" | undefined;
   /** Upstream's trace id, for MiniMax support. */
   readonly traceId?: string | undefined;
-  /** What the person or the model can do. */
+  /** Advice for the person or the model. */
   readonly advice?: string | undefined;
   /**
    * Whether the call may have cost money: it was refused before any request; its request was not sent; only an earlier

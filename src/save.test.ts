@@ -1,5 +1,6 @@
-import { access, readdir, readFile, writeFile } from "node:fs/promises";
+import fs, { access, readdir, readFile, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
@@ -34,7 +35,7 @@ function saving(clock: Clock = manualClock()): Saving & { readonly lines: readon
   const timing = { clock, random: () => 0, policy: DEFAULT_POLICY };
   return {
     call: new Call({ key: "key", title: "a cat", clock, budgetMs: BUDGET_MS }, () => new Promise(() => undefined)),
-    client: new MiniMaxClient("key", "http://127.0.0.1:9", timing, new RateLimiter(clock, 0, 60_000)),
+    client: new MiniMaxClient("key", "http://127.0.0.1:8", timing, new RateLimiter(clock, 0, 60_000)),
     timing,
     log: (line) => lines.push(line),
     lines,
@@ -244,6 +245,39 @@ test.each([
   expect(outcomes).toMatchObject([{ saved: { bytes }, isTruncated }]);
   expect(web.requests).toHaveLength(lengths.length);
   expect(await readdir(directory.path)).toHaveLength(1);
+});
+
+test("images wait while the process has too many files open", async () => {
+  await using directory = await temporaryDirectory();
+  const { open } = fs;
+  let refused = 0;
+  Object.assign(fs, {
+    open: (...args: Parameters<typeof open>) => {
+      if (!String(args[0]).startsWith(directory.path) || refused >= 12) return open(...args);
+      refused += 1;
+      return Promise.reject(Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" }));
+    },
+  });
+  syncBuiltinESMExports();
+  try {
+    const outcomes = await saveAll(IMAGES, Promise.resolve(numbered(directory.path)), saving(fastClock(100)));
+
+    expect(pathsOf(outcomes)).not.toContain(undefined);
+  } finally {
+    Object.assign(fs, { open });
+    syncBuiltinESMExports();
+  }
+  expect(refused).toBe(12);
+  await expectFiles(directory.path, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+test("names of images in base64 follow their order behind names that are taken", async () => {
+  await using directory = await temporaryDirectory();
+  for (const number of [1, 2, 3, 4]) await writeFile(join(directory.path, `hero-${number}.jpeg`), "taken");
+
+  await saveAll(IMAGES, Promise.resolve(numbered(directory.path)), saving());
+
+  await expectFiles(directory.path, [5, 6, 7, 8, 9, 10, 11, 12, 13]);
 });
 
 async function answerInReverse(responses: readonly ServerResponse[]): Promise<void> {

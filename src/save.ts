@@ -86,21 +86,24 @@ async function saveOne(
   const { client, call } = saving;
   const write = (): Promise<WrittenImage> =>
     writeImage(client.readImage(image, call.signal), directory, call.cancelSignal);
-  await using written = await ("link" in image ? download(write, saving) : write());
+  await using written = await retryWriting(write, { ...saving, mayComeWhole: "link" in image });
   if (isNumbered) await place.previous;
   const names = { directory, baseNames: baseNames(place.position), signal: call.cancelSignal };
   return { saved: await publishImage(written, names), isTruncated: written.isTruncated };
 }
 
 /**
- * Retries a download, which costs nothing, until it is whole. Of those that were truncated the longest is kept: it
- * takes the place of a whole one that never comes.
+ * Retries a download, which costs nothing, until it is whole, and any image while the process has too many files open.
+ * Of downloads that were truncated the longest is kept: it takes the place of a whole one that never comes.
  */
-async function download(write: () => Promise<WrittenImage>, { timing, call }: Saving): Promise<WrittenImage> {
+async function retryWriting(
+  write: () => Promise<WrittenImage>,
+  { timing, call, mayComeWhole }: Saving & { mayComeWhole: boolean },
+): Promise<WrittenImage> {
   let longest: WrittenImage | undefined;
   const attempt = async (): Promise<WrittenImage> => {
     const written = await write();
-    if (!written.isTruncated) return written;
+    if (!written.isTruncated || !mayComeWhole) return written;
     const isLongest = longest === undefined || written.bytes > longest.bytes;
     await (isLongest ? longest : written)?.[Symbol.asyncDispose]();
     if (isLongest) longest = written;

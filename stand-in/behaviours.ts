@@ -146,10 +146,23 @@ export function hangUp(): Behaviour {
   };
 }
 
-/** Sends the first part of an answer, and then either closes the connection or falls silent. */
-export function breakOff({ after, then }: { after: string; then: "close" | "silence" }): Behaviour {
+/**
+ * Sends the first part of an answer, and then either closes the connection or falls silent.
+ *
+ * @param length - the announced length in bytes; in chunks, the last chunk's mark is missing
+ */
+export function breakOff({
+  after,
+  then,
+  length = after.length + 1000,
+}: {
+  after: string;
+  then: "close" | "silence";
+  length?: number | "in chunks";
+}): Behaviour {
   return ({ request, response }) => {
-    response.writeHead(200, { "Content-Type": "application/json", "Content-Length": after.length + 1000 });
+    const announced = length === "in chunks" ? {} : { "Content-Length": length };
+    response.writeHead(200, { "Content-Type": "application/json", ...announced });
     response.write(after, () => {
       if (then === "close") request.socket.destroy();
     });

@@ -67,6 +67,35 @@ test.each(PHASES)("a call that ends while $name leaves no partial file", async (
   });
 });
 
+test.each(ways.flatMap(([name, end]) => [{}, { filename: "hero" }].map((args) => ({ name, end, args }))))(
+  "nine images on a slow disk are saved, after $name ($args)",
+  async ({ end, args }) => {
+    await using signs = await temporaryDirectory();
+    const sign = join(signs.path, "now");
+    const preload = `import fs from "node:fs/promises";
+    import { existsSync } from "node:fs";
+    ${PATIENCE}
+    const link = fs.link;
+    fs.link = async (from, to) => {
+      while (!existsSync(${JSON.stringify(sign)})) await new Promise((resolve) => setTimeout(resolve, 5));
+      return link(from, to);
+    };
+    syncBuiltinESMExports();`;
+    await using api = await startStandIn({ createImage: smallImage });
+    await using server = await spawnServer({ api, preload });
+    await begin(server, { n: 9, ...args }).reaches(/^saving/);
+    expect((await readdir(server.outputDir)).filter((name) => name.endsWith(".jpeg"))).toEqual([]);
+
+    end(server);
+    await writeFile(sign, "");
+
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    const names = await readdir(server.outputDir);
+    expect([names.length, names.filter((name) => name.endsWith(".jpeg")).length]).toEqual([9, 9]);
+    expect(server.transport.stderr).not.toContain("paid request");
+  },
+);
+
 test("a call that ends in the queue is not sent", async () => {
   await using api = await startStandIn({ script: [fallSilent()] });
   await using server = await spawnServer({ api, env: { MINIMAX_RPM: "1" } });
@@ -97,7 +126,7 @@ test.each(["giveUp", "cancel"] as const)("a call after %s does not keep the proc
 });
 
 test.skipIf(process.platform === "win32")("a server without a call ends by a signal", async () => {
-  await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
+  await using server = await spawnServer({ api: { url: "http://127.0.0.1:8" } });
 
   server.transport.process.kill("SIGTERM");
 
@@ -176,6 +205,7 @@ test("a call that will not end does not keep the process", async () => {
   server.transport.process.stdin.end();
 
   expect(await server.exited).toEqual({ code: 0, signal: null });
+  expect(server.transport.stderr).toBe(UNFINISHED.replace(STARTED, `${STARTED}stuck\n`));
 });
 
 async function expectOrderlyEnd(

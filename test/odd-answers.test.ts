@@ -1,11 +1,19 @@
 import { readdir, readFile } from "node:fs/promises";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { answer, type Behaviour, countWithoutImages, deliver, deliverWithError } from "../stand-in/behaviours.ts";
+import {
+  answer,
+  type Behaviour,
+  breakOff,
+  countWithoutImages,
+  deliver,
+  deliverWithError,
+} from "../stand-in/behaviours.ts";
 import { linkEndsEarly, linkStatus } from "../stand-in/object-store.ts";
+import { startStandIn } from "../stand-in/server.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { images } from "./support/pending-call.ts";
-import { outputOf, textOf } from "./support/server.ts";
+import { outputOf, startServer, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -54,6 +62,59 @@ test.each([
 
   const output = outputOf(result);
   expect(await readFile(output.file_paths[0] ?? "")).toEqual(JPEG);
+  expect(api.requests).toHaveLength(1);
+});
+
+const NINE = Array.from({ length: 9 }, () => bigJpeg(5000));
+const WHOLE = JSON.stringify({
+  id: "0123456789abcdef",
+  data: { image_base64: NINE.map((image) => image.toString("base64")) },
+  metadata: { failed_count: "0", success_count: "9" },
+  base_resp: { status_code: 0, status_msg: "success" },
+});
+const EIGHT_AND_A_HALF = WHOLE.slice(0, WHOLE.indexOf(NINE[8]?.toString("base64") ?? "") + 3000);
+
+test.each<readonly [string, number, Behaviour]>([
+  ["cut off in its ninth image", 8, breakOff({ after: EIGHT_AND_A_HALF, then: "close" })],
+  ["cut off, in chunks", 8, breakOff({ after: EIGHT_AND_A_HALF, then: "close", length: "in chunks" })],
+  ["cut off 60 bytes before its end", 9, breakOff({ after: WHOLE.slice(0, -60), then: "close" })],
+  ["that ends in its ninth image as if whole", 8, answer(EIGHT_AND_A_HALF)],
+])("of an answer %s %i images are saved, with a warning", async (_, count, odd) => {
+  const { api, server } = shared.begin({ script: [odd] });
+
+  const result = await server.generate({ prompt: "a cat", n: 9, filename: "hero" });
+
+  const { file_paths, saved_count, warnings } = outputOf(result);
+  expect(saved_count).toBe(count);
+  expect(await Promise.all(file_paths.map((path) => readFile(path)))).toEqual(NINE.slice(0, count));
+  expect(warnings?.[0]).toMatch(/^MiniMax's response broke off \(.+\): images that are missing may .* billed\.$/);
+  expect(textOf(result)).toContain("broke off");
+  expect(api.requests).toHaveLength(1);
+});
+
+test.each<readonly [string, Behaviour]>([
+  ["is announced a byte too long, and silence", breakOff({ after: WHOLE, then: "silence", length: WHOLE.length + 1 })],
+  ["is announced too long, and cut", breakOff({ after: WHOLE, then: "close" })],
+  ["lacks the last chunk's mark", breakOff({ after: WHOLE, then: "close", length: "in chunks" })],
+  ["lacks the last chunk's mark, and silence", breakOff({ after: WHOLE, then: "silence", length: "in chunks" })],
+])("a whole answer that %s is taken", async (_, odd) => {
+  const { api, server } = shared.begin({ script: [odd] });
+
+  const output = outputOf(await server.generate({ prompt: "a cat", n: 9 }));
+
+  expect(output).toMatchObject({ saved_count: 9, id: "0123456789abcdef" });
+  expect(output.warnings).toBeUndefined();
+  expect(api.requests).toHaveLength(1);
+});
+
+test("an answer that falls silent in its ninth image gives eight at the deadline", async () => {
+  await using api = await startStandIn({ script: [breakOff({ after: EIGHT_AND_A_HALF, then: "silence" })] });
+  await using server = await startServer({ api, speed: 100, callBudgetMs: 30_000 });
+
+  const output = outputOf(await server.generate({ prompt: "a cat", n: 9 }));
+
+  expect(output.saved_count).toBe(8);
+  expect(output.warnings?.[0]).toContain("no complete response came within the call's 30 s");
   expect(api.requests).toHaveLength(1);
 });
 

@@ -26,7 +26,7 @@ async function answerTo(server: SpawnedServer, message: Readonly<Record<string, 
 }
 
 test("whatever stands in its lines, the next request is answered", async () => {
-  await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
+  await using server = await spawnServer({ api: { url: "http://127.0.0.1:8" } });
   const anyRequest = {
     jsonrpc: fc.constant("2.0"),
     id: fc.jsonValue(),
@@ -74,7 +74,7 @@ test("a line above 72 MB costs a line on stderr, and a paid call goes on", async
 });
 
 test("a huge line without an end and the end of stdin end the server", async () => {
-  await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
+  await using server = await spawnServer({ api: { url: "http://127.0.0.1:8" } });
 
   server.transport.process.stdin.end("x".repeat(74_000_000));
 

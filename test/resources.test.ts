@@ -12,7 +12,7 @@ import { temporaryDirectory } from "./support/temporary-directory.ts";
 const SHOWS_VIEWS = {
   extensions: { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } },
 };
-const NO_API = { url: "http://127.0.0.1:9" };
+const NO_API = { url: "http://127.0.0.1:8" };
 
 const plain = shareServer();
 const shared = shareServer({ capabilities: SHOWS_VIEWS });
@@ -147,6 +147,16 @@ test.each([
   expect(
     (await server.client.readResource({ uri: uriOf(join(server.outputDir, "image.jpeg")) })).contents,
   ).toHaveLength(1);
+});
+
+test("a GIF is refused without a word of MiniMax", async () => {
+  const { server } = shared.begin();
+  await writeFile(join(server.outputDir, "image.gif"), "GIF89a______");
+
+  const { message } = await refusal(server, uriOf(join(server.outputDir, "image.gif")));
+
+  expect(message).toContain("is not a JPEG, PNG or WebP image");
+  expect(message).not.toContain("MiniMax");
 });
 
 test.skipIf(process.platform === "win32")("what a link inside leads out to is not read", async () => {

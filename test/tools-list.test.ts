@@ -32,7 +32,7 @@ const toolsAnswer = z.object({
 type Schema = z.infer<typeof schemaObject>;
 
 async function listTools(): Promise<z.infer<typeof toolsAnswer>["result"]> {
-  await using server = await spawnServer({ api: { url: "http://127.0.0.1:9" } });
+  await using server = await spawnServer({ api: { url: "http://127.0.0.1:8" } });
   server.transport.write(`${JSON.stringify({ jsonrpc: "2.0", id: "list", method: "tools/list" })}\n`);
   const line = await waitFor("the answer to tools/list", () =>
     server.transport.stdout

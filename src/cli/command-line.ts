@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { description, name, version } from "../../package.json";
 import { variables } from "../config/config.ts";
 
-/** What the command line asks for. */
+/** The request of a command line. */
 type Command =
   { readonly kind: "serve" | "help" | "version" | "check" } | { readonly kind: "refuse"; readonly message: string };
 
@@ -48,7 +48,7 @@ export function versionText(): string {
   return `${name} ${version}`;
 }
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export function helpText(): string {
   const list = (rows: readonly (readonly [string, string])[]): string =>
     rows.map(([term, words]) => `  ${term}\n      ${words}`).join("\n");

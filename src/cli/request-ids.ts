@@ -11,7 +11,7 @@ export interface WrittenIds {
 /**
  * Reads the ids of a message. A number keeps its digits, also where JavaScript would round it.
  *
- * @param value - what the line says
+ * @param value - the line's JSON value
  * @param line - JSON
  */
 export function writtenIds(value: unknown, line: string): WrittenIds {

@@ -34,7 +34,7 @@ interface ReplyFacts {
 }
 
 /**
- * Reads an answer. Images in it have been paid for, so they come first, whatever its status and code say; then HTTP
+ * Reads a response. Images in it have been paid for, so they come first, whatever its status and code say; then HTTP
  * status, `base_resp`, data.
  *
  * @param requested - how many images were asked for, for the counts when upstream gives none
@@ -99,8 +99,8 @@ function warningsOf({ response, code, isError, sentence, delivered }: ReplyFacts
 }
 
 /**
- * Whether an answer without a usable image speaks of images all the same: in its counts, in a text or an object where
- * an image belongs, or, where it claims success, in an entry of any kind.
+ * Whether a response with no usable image still claims some were generated: in its counts, in a text or an object
+ * where an image belongs, or, where it claims success, in an entry of any kind.
  */
 function showsImages({ response, reply, isError, delivered }: ReplyFacts): boolean {
   if (response.unreadable !== undefined) return isError && response.showsImages;
@@ -150,7 +150,7 @@ function mayHaveGenerated(status: number): boolean {
   return status >= 500 && !TRANSIENT_HTTP_STATUSES.has(status);
 }
 
-/** What MiniMax says in words; its bare "success" says nothing. */
+/** MiniMax's own words; its bare "success" says nothing. */
 function sentenceOf(reply: UpstreamReply, { quote }: UpstreamResponse): string {
   const words = [reply.base_resp?.status_msg, reply.error?.message, reply.message].map((text) => quote(text ?? ""));
   return words.find((text) => text !== "" && !/^success$/i.test(text)) ?? "";

@@ -9,15 +9,15 @@ const COMPLETED = "undici:request:trailers";
 const currentWatch = new AsyncLocalStorage<SendWatch>();
 
 /**
- * Tracks whether any part of a request was sent; no error code tells: a reset during the TLS handshake and one
- * after the request both read `ECONNRESET`, and a time limit can strike before or after. Node's HTTP client publishes
- * each request when it is created, in the asynchronous context of its `fetch`, when its headers are written, and when
- * its answer is complete. Source: undici documentation, "Diagnostics Channel Support".
+ * Tracks whether any part of a request was sent; no error code tells: a reset during the TLS handshake and one after
+ * the request both read `ECONNRESET`, and a time limit can strike before or after. Node's HTTP client publishes each
+ * request when it is created, in the asynchronous context of its `fetch`, when its headers are written, and when its
+ * response is complete. Source: undici documentation, "Diagnostics Channel Support".
  *
- * It also closes the connection as soon as the answer is complete, before another request can be given to it: one that
- * is kept alive may be closed by the other side just as the next request goes out on it, and then nobody knows whether
- * that request was read. (Asking for it with `Connection: close` makes undici 6.28 and 7 fail an assertion when the end
- * of the connection meets a reader that is behind.)
+ * It also closes the connection as soon as the response is complete, before another request can be given to it: one
+ * that is kept alive may be closed by the other side just as the next request goes out on it, and then it is not known
+ * whether that request was read. (Asking for it with `Connection: close` makes undici 6.28 and 7 fail an assertion when
+ * the end of the connection meets a reader that is behind.)
  */
 export class SendWatch {
   #request: unknown;
@@ -34,8 +34,7 @@ export class SendWatch {
   /**
    * Watches the one request that `send` makes.
    *
-   * @returns what `send` resolves with
-   * @throws what `send` throws
+   * Settles as `send` does.
    */
   async watch<T>(send: () => Promise<T>): Promise<T> {
     subscribe(CREATED, this.#onCreated);

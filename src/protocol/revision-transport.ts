@@ -28,7 +28,7 @@ const TASKS = "io.modelcontextprotocol/tasks";
 const UNKNOWN_TASK =
   "There is no such task any more. Make the same call again: images that were never fetched cost nothing then.";
 
-/** What a request gets; undefined when the SDK's server is to answer it. */
+/** The reply to a request; undefined when the SDK's server is to answer it. */
 type Reply = { readonly result: Result } | Refusal | undefined;
 
 /**
@@ -44,7 +44,7 @@ export class RevisionTransport implements Transport {
 
   /**
    * @param inner - gives each request an id that is a number and never used twice
-   * @param introduce - what the server tells a client of itself
+   * @param introduce - introduces the server to a client
    * @param tasks - of this connection alone
    */
   constructor(

@@ -27,7 +27,7 @@ const capabilitiesSchema = z.looseObject({ extensions: z.record(z.string(), z.un
 const metaSchema = z.looseObject({ [PROTOCOL_VERSION]: z.string(), [CLIENT_CAPABILITIES]: capabilitiesSchema });
 const toolsSchema = z.array(z.looseObject({}));
 
-/** What the client of one request can do. */
+/** The capabilities of the client of one request. */
 export type Capabilities = z.infer<typeof capabilitiesSchema>;
 
 /** A request is refused. */
@@ -36,8 +36,7 @@ export interface Refusal {
 }
 
 /**
- * What a request of the revision says of its client, or why it is refused; undefined for a request of an older
- * revision.
+ * The client of a request of this revision, or why the request is refused; undefined for one of an older revision.
  */
 export function readClient({
   method,
@@ -58,7 +57,7 @@ export function readClient({
     : invalidParams(`_meta needs ${PROTOCOL_VERSION} and ${CLIENT_CAPABILITIES}.`);
 }
 
-/** What the request asks for is not there, or cannot be read. */
+/** The parameters of the request cannot be used. */
 export function invalidParams(message: string): Refusal {
   return refusal(ErrorCode.InvalidParams, message);
 }
@@ -84,7 +83,7 @@ export function complete(method: string, result: Result): Result {
   };
 }
 
-/** What a result says of itself, with what its `_meta` said before. */
+/** The type and `_meta` of a result, beside the `_meta` that it had. */
 export function ofType(resultType: "complete" | "task", { _meta }: Result = {}): Result {
   return { resultType, _meta: { ..._meta, [SERVER_INFO]: { name, version } } };
 }

@@ -59,13 +59,13 @@ export class Task implements Delivery {
     this.#updatedAt = this.#now();
   }
 
-  /** What the client gets in place of the result. */
+  /** Hands the task to the client in place of the result. */
   handOut(): Result {
     this.#askedMs = this.clock.monotonicMs();
     return this.#describe();
   }
 
-  /** What the client gets when it asks for the task: once that has ended, with the answer to the call. */
+  /** The state of the task for a client that asks; once it has ended, with the answer to the call. */
   fetch(): Result {
     this.#askedMs = this.clock.monotonicMs();
     if (this.hasEnded) this.#onFetched();

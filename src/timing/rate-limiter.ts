@@ -2,7 +2,7 @@ import { QueueTimeoutError } from "../errors.ts";
 import { unlessAborted } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 
-/** What a call that waits for its slot knows of its place in the queue. */
+/** The place of a waiting call in the queue. */
 export interface Ticket {
   /** How many calls go first. */
   readonly callsAhead: () => number;
@@ -10,7 +10,7 @@ export interface Ticket {
   readonly startsAtMs: () => number;
 }
 
-/** What the limiter has to know of a call. */
+/** The call that asks for a slot. */
 interface AcquireOptions {
   readonly signal: AbortSignal;
   /** In monotonic milliseconds. */

@@ -37,7 +37,7 @@ const IMAGE_URI_START = "minimax-image:///";
  */
 export type ReadShownImage = (path: string, signal: AbortSignal) => Promise<LocalImage>;
 
-/** What the server tells a client of itself. */
+/** The server's introduction to a client. */
 export interface Introduction {
   readonly capabilities: ServerCapabilities;
   readonly serverInfo: Implementation;
@@ -51,12 +51,12 @@ export type Introduce = (client: {
 
 /**
  * Serves the view (MCP Apps, specification 2026-01-26) and the images that it shows. They are announced to clients that
- * announce the extension and to nobody else: many clients add tools of their own to each conversation with a server
+ * announce the extension and to no others: many clients add tools of their own to each conversation with a server
  * that has resources. A client that asks for them unannounced gets them, because the tool names the view to everybody.
  * The SDK answers `initialize` with whatever the server can do before it knows the client, so `initialize` is answered
  * here.
  *
- * @param instructions - what every client is told
+ * @param instructions - for every client
  * @param readImage - reads an image that a view may show
  */
 export function offerView({ server }: McpServer, instructions: string, readImage: ReadShownImage): Introduce {

@@ -3,14 +3,14 @@ import { type Fields, fieldsOf } from "./values.ts";
 const METHOD_NOT_FOUND = -32601;
 
 /**
- * The view's side of MCP Apps (specification 2026-01-26): JSON-RPC with the window that embeds the view. Nobody else is
- * listened to.
+ * The view's side of MCP Apps (specification 2026-01-26): JSON-RPC with the window that embeds the view, and with no
+ * other.
  */
 export class Host {
   readonly #pending = new Map<unknown, (answer: Fields) => void>();
   #lastId = 0;
 
-  /** @param notifications - what to do with each notification, by its method; others are ignored */
+  /** @param notifications - a handler for each method; other notifications are ignored */
   constructor(
     private readonly parent: Window,
     notifications: ReadonlyMap<unknown, (params: Fields) => void>,
