@@ -1,5 +1,7 @@
-import { readdir } from "node:fs/promises";
+import { readdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
 import * as fault from "../stand-in/behaviours.ts";
@@ -20,6 +22,20 @@ const SAMPLE_EVERY = 50;
 const GROWTH_LIMIT_BYTES = 40_000_000;
 const DESCRIPTOR_GROWTH_LIMIT = 20;
 
+/** As the SDKs write them: TypeScript, Python, Go, Rust, and AbortSignal.timeout. */
+const CLOCKS = [
+  "McpError: MCP error -32001: Request timed out",
+  "Timed out while waiting for response to ClientRequest. Waited 60.0 seconds.",
+  "context deadline exceeded",
+  "request timeout",
+  "TimeoutError: The operation was aborted due to timeout",
+];
+const PERSONS = ["AbortError: user-cancel", "context canceled", "MCP request cancelled by caller", undefined];
+
+/** A person who deletes images of a call that was given up does so this long after, in milliseconds, and how often. */
+const DELETED_AFTER_MS = 40;
+const DELETIONS = 0.4;
+
 const seed = Number(process.env["SOAK_SEED"] ?? Date.now() % 1_000_000);
 const random = mulberry32(seed);
 const pick = <T>(choices: readonly [number, T][]): T => {
@@ -35,6 +51,19 @@ const callSchema = z.object({
 const images = [2_000, 50_000, 300_000].map(bigJpeg);
 const image = (): Buffer => pick(images.map((bytes) => [1, bytes]));
 
+/** How an answer with all its images goes wrong on its way, by its text and the last image's place in it. */
+type Cut = (answer: string, lastImageAt: number) => Parameters<typeof fault.breakOff>[0];
+
+/** Delivers what was asked for, in an answer that does not come as it should. */
+const cut =
+  (how: Cut): fault.Behaviour =>
+  (exchange) => {
+    const { n } = requestSchema.parse(exchange.body);
+    const encoded = Array.from({ length: n }, () => image().toString("base64"));
+    const answer = JSON.stringify({ data: { image_base64: encoded }, base_resp: { status_code: 0, status_msg: "" } });
+    return fault.breakOff(how(answer, answer.indexOf(encoded.at(-1) ?? "")))(exchange);
+  };
+
 /** How many images a request for `n` of them pays for, when it pays for any. */
 type Paid = (n: number) => number;
 
@@ -45,6 +74,11 @@ const requestFaults: readonly [number, fault.Behaviour, Paid?][] = [
   [3, fault.hangUp()],
   [3, fault.breakOff({ after: '{"data":{"image_base64":["/9j/', then: "close" })],
   [1, fault.breakOff({ after: '{"data":', then: "silence" })],
+  [4, cut((answer, lastImageAt) => ({ after: answer.slice(0, lastImageAt + 100), then: "close" })), (n) => n],
+  [0.5, cut((answer, lastImageAt) => ({ after: answer.slice(0, lastImageAt + 100), then: "silence" })), (n) => n],
+  [2, cut((answer) => ({ after: answer.slice(0, -20), then: "close" })), (n) => n],
+  [2, cut((answer) => ({ after: answer, then: "silence", length: answer.length + 1 })), (n) => n],
+  [2, cut((answer) => ({ after: answer, then: "close", length: "in chunks" })), (n) => n],
   [1, fault.fallSilent()],
   [3, fault.answer("<html>")],
   [6, fault.status(503)],
@@ -77,6 +111,7 @@ interface Ledger {
   paidRequests: number;
   paidImages: number;
   failedImages: number;
+  deletedImages: number;
   isReceived: boolean;
   /** How many results the process wrote for it, received or not: an answer may cross its cancellation on the way. */
   answersOnWire: number;
@@ -90,6 +125,7 @@ const ledgerOf = (prompt: string): Ledger => {
     paidRequests: 0,
     paidImages: 0,
     failedImages: 0,
+    deletedImages: 0,
     isReceived: false,
     answersOnWire: 0,
     isUnknown: false,
@@ -98,7 +134,10 @@ const ledgerOf = (prompt: string): Ledger => {
   ledgers.set(prompt, ledger);
   return ledger;
 };
-const tally = { saved: 0, failedImages: 0, errors: 0, maybeBilled: 0, cancelled: 0, givenUp: 0, handedOver: 0 };
+const tally = {
+  ...{ saved: 0, failedImages: 0, gone: 0, brokeOff: 0, errors: 0, maybeBilled: 0 },
+  ...{ cancelled: 0, givenUp: 0, handedOver: 0 },
+};
 const HANG_UPS = 0.03;
 const FAILING_LINKS = `import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
@@ -155,6 +194,7 @@ async function work(): Promise<void> {
     const later = givenUp;
     givenUp = await call(started);
     if (later !== undefined) await attempt(later, "none");
+    if (givenUp !== undefined && random() < DELETIONS) await deleteSome(givenUp.prompt);
     if (givenUp !== undefined && random() < 0.7) {
       await attempt(givenUp, "none");
       givenUp = undefined;
@@ -190,7 +230,7 @@ async function attempt(args: Arguments, end: "none" | "person" | "timeout"): Pro
   const ledger = ledgerOf(args.prompt);
   const controller = new AbortController();
   if (end !== "none") {
-    const reason = end === "person" ? "AbortError: user-cancel" : "McpError: MCP error -32001: Request timed out";
+    const reason = one<string | undefined>(end === "person" ? PERSONS : CLOCKS);
     setTimeout(() => {
       controller.abort(reason);
     }, random() * 60);
@@ -207,6 +247,19 @@ async function attempt(args: Arguments, end: "none" | "person" | "timeout"): Pro
       tally.givenUp += 1;
     }
   }
+}
+
+/** A person deletes images that nobody has received yet: all there are, or one. */
+async function deleteSome(prompt: string): Promise<void> {
+  await sleep(DELETED_AFTER_MS);
+  const there = imagesOf(prompt, await readdir(server.outputDir));
+  const unwanted = random() < 0.5 ? there : there.slice(0, 1);
+  ledgerOf(prompt).deletedImages += unwanted.length;
+  for (const name of unwanted) await unlink(join(server.outputDir, name));
+}
+
+function imagesOf(prompt: string, names: readonly string[]): readonly string[] {
+  return names.filter((name) => name.startsWith(`${prompt.replace(" ", "-")}-`));
 }
 
 /** Judges every result that leaves the process, also those the client no longer wants. */
@@ -248,10 +301,16 @@ function judge(result: ReturnType<typeof CallToolResultSchema.parse>, ledger: Le
   }
   const output = outputOf(result);
   const failed = output.failures?.length ?? 0;
+  const gone = Number(/^Warning: (\d+) images? of that call (?:was|were) deleted/m.exec(text)?.[1] ?? 0);
+  tally.gone += gone;
+  if (text.includes("response broke off")) {
+    tally.brokeOff += 1;
+    ledger.isUnknown = true;
+  }
   tally.saved += output.saved_count;
   tally.failedImages += failed;
   ledger.failedImages += failed;
-  if (output.saved_count + failed !== output.image_count) problems.push(`an image is unaccounted for: ${text}`);
+  if (output.saved_count + failed + gone !== output.image_count) problems.push(`an image is unaccounted for: ${text}`);
 }
 
 await Promise.all(Array.from({ length: CALLS_AT_ONCE }, work));
@@ -263,22 +322,22 @@ samples.push(processFigures(pid));
 
 const names = await readdir(server.outputDir);
 const files = names.length;
-const filesOf = (prompt: string): readonly string[] =>
-  names.filter((name) => name.startsWith(`${prompt.replace(" ", "-")}-`));
-const money = { paid: 0, saved: 0, failed: 0, unknown: 0, paidTwice: 0, crossed: 0 };
+const money = { paid: 0, saved: 0, deleted: 0, failed: 0, unknown: 0, paidTwice: 0, crossed: 0 };
 for (const [prompt, ledger] of ledgers) {
   if (ledger.isCancelled) continue;
-  const saved = filesOf(prompt).length;
-  const rest = ledger.paidImages - saved - ledger.failedImages;
+  const saved = imagesOf(prompt, names).length;
+  const rest = ledger.paidImages - saved - ledger.deletedImages - ledger.failedImages;
+  const isForgotten = ledger.deletedImages > 0 && ledger.paidRequests > 1;
   money.paid += ledger.paidImages;
   money.saved += saved;
+  money.deleted += ledger.deletedImages;
   money.failed += ledger.failedImages;
-  if (ledger.isUnknown) money.unknown += Math.max(0, rest);
+  if (ledger.isUnknown || isForgotten) money.unknown += Math.max(0, rest);
   if (ledger.answersOnWire > (ledger.isReceived ? 1 : 0)) money.crossed += 1;
-  if (ledger.paidRequests > Math.max(1, ledger.answersOnWire)) money.paidTwice += 1;
-  if (ledger.isUnknown ? rest < 0 : rest !== 0) {
+  if (ledger.paidRequests > Math.max(1, ledger.answersOnWire) + (isForgotten ? 1 : 0)) money.paidTwice += 1;
+  if (ledger.isUnknown || isForgotten ? rest < 0 : rest !== 0) {
     problems.push(
-      `${prompt}: ${ledger.paidImages} paid, ${saved} saved, ${ledger.failedImages} reported as failed, ${ledger.answersOnWire} results`,
+      `${prompt}: ${ledger.paidImages} paid, ${saved} saved, ${ledger.deletedImages} deleted, ${ledger.failedImages} reported as failed, ${ledger.answersOnWire} results`,
     );
   }
 }
@@ -290,9 +349,13 @@ const growth = {
   descriptors: median(late.map(({ descriptors }) => descriptors)) - median(early.map(({ descriptors }) => descriptors)),
 };
 if (answered < CALLS) problems.push(`only ${answered} of ${CALLS} calls were made in time`);
-if (money.paid !== money.saved + money.failed + money.unknown) problems.push("the books do not close");
+if (money.paid !== money.saved + money.deleted + money.failed + money.unknown) problems.push("the books do not close");
 if (money.paidTwice > 0) problems.push(`${money.paidTwice} calls were paid for twice`);
-if (files < tally.saved) problems.push(`${tally.saved} images were reported as saved, but there are ${files} files`);
+if (files + money.deleted < tally.saved) {
+  problems.push(
+    `${tally.saved} images were reported as saved, but there are ${files} files, and ${money.deleted} gone`,
+  );
+}
 if (proxy.tunnels.length > 8 * CALLS) problems.push(`${proxy.tunnels.length} tunnels were asked for`);
 if (growth.memoryBytes > GROWTH_LIMIT_BYTES) problems.push("memory grew");
 if (growth.descriptors > DESCRIPTOR_GROWTH_LIMIT) problems.push("descriptors grew");
@@ -301,10 +364,11 @@ if (server.transport.stderr.split("\n").length > 3) problems.push(`stderr: ${ser
 console.log(`seed                ${seed} (set SOAK_SEED to repeat it)
 calls answered      ${answered} of ${started} in ${String(Math.round((performance.now() - startedAt) / 1000))} s
 upstream requests   ${api.requests.length}, downloads ${api.downloads.length}, tunnels ${proxy.tunnels.length}
-images saved        ${tally.saved}, reported as failed ${tally.failedImages}
+images saved        ${tally.saved}, reported as failed ${tally.failedImages}, reported as gone ${tally.gone} of ${money.deleted} deleted
+answers broken off  ${tally.brokeOff} with images that came whole
 calls that failed   ${tally.errors}, of them possibly billed ${tally.maybeBilled}
 calls cancelled     ${tally.cancelled}, given up ${tally.givenUp}, handed over to the same call ${tally.handedOver}
-images paid         ${money.paid} (without calls a person stopped): saved ${money.saved}, reported as failed ${money.failed}, in an outcome reported as unknown ${money.unknown}
+images paid         ${money.paid} (without calls a person stopped): saved ${money.saved}, deleted ${money.deleted}, reported as failed ${money.failed}, in an outcome reported as unknown ${money.unknown}
                     paid for twice ${money.paidTwice}; ${money.crossed} answers crossed a cancellation
 files on disk       ${files}, temporary files 0
 memory              ${String(Math.round(median(early.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB early, ${String(Math.round(median(late.map(({ memoryBytes }) => memoryBytes)) / 1e6))} MB late
@@ -312,6 +376,10 @@ descriptors         ${String(median(early.map(({ descriptors }) => descriptors))
 for (const problem of problems.slice(0, 20)) console.error(`PROBLEM: ${problem}`);
 if (problems.length > 0) process.exitCode = 1;
 await removeQuickServer();
+
+function one<T>(choices: readonly T[]): T {
+  return pick(choices.map((choice) => [1, choice]));
+}
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
