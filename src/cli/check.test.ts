@@ -64,6 +64,11 @@ async function checked({ config, places, clock = systemClock, regions }: Checked
   return { ...report, text: report.text.replaceAll(directory.path, "BASE") };
 }
 
+/** The last line of the report. */
+function verdictOf({ text }: CheckReport): string | undefined {
+  return text.split("\n").at(-1);
+}
+
 function lineOf({ text }: CheckReport, term: string): string {
   const line = text.split("\n").find((candidate) => candidate.startsWith(term));
   if (line === undefined) throw new Error(`Nothing is said about ${term}.`);
@@ -83,6 +88,8 @@ test("a check that succeeds costs nothing and creates nothing", async () => {
     "Reference images   BASE",
     "Proxy              none",
     "Limits             230000 ms a call, 10 requests a minute",
+    "",
+    "Ready.",
   ]);
   expect(report.ok).toBe(true);
   expect(host.requests.map(({ body }) => body)).toEqual([{ model: "no-such-model", prompt: "check" }]);
@@ -129,6 +136,7 @@ test("a refused key is reported in the host's words", async () => {
 
   expect(lineOf(report, "API key")).toMatch(/^sk-a…cdef refused by the host: .*invalid api key/);
   expect(report.text).not.toMatch(new RegExp(`Region|${KEY}`));
+  expect(verdictOf(report)).toBe("Not ready: the key is refused.");
   expect(report.ok).toBe(false);
 });
 
@@ -155,18 +163,19 @@ test("a key refused by another host than MiniMax's is tried nowhere else", async
 });
 
 test.each([
-  [401, "refused by the host"],
-  [200, "could not be judged: "],
-  [302, "could not be judged: "],
-  [404, "could not be judged: "],
-  [500, "could not be judged: "],
-])("after HTTP %i without a code the key was %s", async (status, words) => {
+  [401, "refused by the host", "is refused"],
+  [200, "could not be judged: ", "could not be checked"],
+  [302, "could not be judged: ", "could not be checked"],
+  [404, "could not be judged: ", "could not be checked"],
+  [500, "could not be judged: ", "could not be checked"],
+])("after HTTP %i without a code the key was %s", async (status, words, verdict) => {
   await using host = await startWebServer((_, response) => response.writeHead(status).end());
 
   const report = await checked({ config: { apiHost: host.url } });
 
   expect(lineOf(report, "API host")).toContain(`can be reached (HTTP ${status})`);
   expect(lineOf(report, "API key")).toContain(words);
+  expect(verdictOf(report)).toBe(`Not ready: the key ${verdict}.`);
   expect(report.text).not.toContain("billed");
   expect(report.ok).toBe(false);
 });
@@ -211,6 +220,7 @@ test.each<[string, RequestListener, string, string]>([
 
   expect(lineOf(report, "API host")).toContain(reach);
   expect(lineOf(report, "API key")).toContain(key);
+  expect(verdictOf(report)).toBe("Not ready: the key could not be checked.");
   expect(report.text).not.toContain("billed");
   expect(report.ok).toBe(false);
 });
@@ -224,6 +234,7 @@ test("a host that refuses connections is reported", async () => {
     `http://${host} cannot be reached: Could not connect to ${host} (ECONNREFUSED).`,
   );
   expect(lineOf(report, "Output directory")).toContain("can be written");
+  expect(verdictOf(report)).toBe("Not ready: the host cannot be reached.");
   expect(report.ok).toBe(false);
 });
 
@@ -244,5 +255,17 @@ test("a directory that cannot be written is reported", async () => {
 
   expect(lineOf(report, "Output directory")).toBe(`${file} cannot be written`);
   expect(lineOf(report, "API host")).toContain("can be reached");
+  expect(verdictOf(report)).toBe("Not ready: the output directory cannot be written.");
   expect(report.ok).toBe(false);
+});
+
+test("the verdict names every problem", async () => {
+  const file = fileURLToPath(import.meta.url);
+
+  const report = await checked({
+    config: { apiHost: `http://${await closedHost()}` },
+    places: { base: file, defaultDirectory: file },
+  });
+
+  expect(verdictOf(report)).toBe("Not ready: the host cannot be reached; the output directory cannot be written.");
 });

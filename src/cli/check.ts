@@ -13,6 +13,12 @@ const TIME_LIMIT_MS = 10_000;
 const SHOWN_CHARACTERS = 4;
 const KEY_LENGTH_TO_SHOW = 16;
 
+const KEY_PROBLEMS = {
+  accepted: undefined,
+  refused: "the key is refused",
+  unknown: "the key could not be checked",
+} as const;
+
 /** What `--check` found. */
 interface CheckReport {
   readonly text: string;
@@ -31,8 +37,8 @@ interface CheckOptions {
 
 /**
  * Says what is configured, whether the host can be reached and accepts the key, and whether the directory can be
- * written, all within 10 s. A key that the host of one region refuses is shown to the other region's host, too. Costs
- * nothing, creates nothing.
+ * written, all within 10 s; the last line is the verdict. A key that the host of one region refuses is shown to the
+ * other region's host, too. Costs nothing, creates nothing.
  */
 export async function check({ regions = API_HOSTS, ...options }: CheckOptions): Promise<CheckReport> {
   const { config, workspace, client } = options;
@@ -55,12 +61,15 @@ export async function check({ regions = API_HOSTS, ...options }: CheckOptions): 
     `Limits             ${config.callBudgetMs} ms a call, ${config.requestsPerMinute === 0 ? "unlimited" : String(config.requestsPerMinute)} requests a minute`,
     ...(fallbackNotice === undefined ? [] : [`Note               ${fallbackNotice}`]),
   ];
-  return { text: lines.join("\n"), ok: host.isAccepted && directory.isWritable };
+  const problems = [host.problem, directory.problem].flatMap((problem) => problem ?? []);
+  const ok = problems.length === 0;
+  return { text: [...lines, "", ok ? "Ready." : `Not ready: ${problems.join("; ")}.`].join("\n"), ok };
 }
 
 /** What one host says, in words for the report. */
 interface HostReport {
-  readonly isAccepted: boolean;
+  /** Undefined when the key is accepted. */
+  readonly problem: string | undefined;
   readonly isRefused: boolean;
   readonly key: string;
   readonly reach: string;
@@ -71,30 +80,32 @@ async function askHost(client: MiniMaxClient, signal: AbortSignal, host: string)
     const { status, verdict, reason } = await client.checkKey(signal, host);
     const key = verdict === "unknown" ? `could not be judged: ${reason}` : `${verdict} by the host`;
     return {
-      isAccepted: verdict === "accepted",
+      problem: KEY_PROBLEMS[verdict],
       isRefused: verdict === "refused",
       key: verdict === "refused" ? `${key}: ${reason}` : key,
       reach: `can be reached (HTTP ${status})`,
     };
   } catch (error) {
-    const reach =
-      error instanceof UnknownOutcomeError
-        ? `can be reached, but ${error.whatHappened}`
-        : `cannot be reached: ${error instanceof UserFacingError ? error.message : messageOf(error)}`;
-    return { isAccepted: false, isRefused: false, key: "was not judged", reach };
+    const isReached = error instanceof UnknownOutcomeError;
+    const reach = isReached
+      ? `can be reached, but ${error.whatHappened}`
+      : `cannot be reached: ${error instanceof UserFacingError ? error.message : messageOf(error)}`;
+    const problem = isReached ? KEY_PROBLEMS.unknown : "the host cannot be reached";
+    return { problem, isRefused: false, key: "was not judged", reach };
   }
 }
 
-/** Whether a directory can be written, also in words for the report; a drive that does not answer in time cannot. */
+/** Whether the directory can be written, in words for the report; a drive that does not answer in time cannot. */
 async function checkDirectory(
   workspace: Workspace,
   signal: AbortSignal,
-): Promise<{ readonly isWritable: boolean; readonly words: string }> {
+): Promise<{ readonly problem: string | undefined; readonly words: string }> {
+  const problem = "the output directory cannot be written";
   try {
     const isWritable = await unlessAborted(workspace.canSave(), signal);
-    return { isWritable, words: isWritable ? "can be written" : "cannot be written" };
+    return isWritable ? { problem: undefined, words: "can be written" } : { problem, words: "cannot be written" };
   } catch (error) {
-    return { isWritable: false, words: `cannot be written: ${messageOf(error)}` };
+    return { problem, words: `cannot be written: ${messageOf(error)}` };
   }
 }
 
@@ -109,8 +120,8 @@ async function otherRegion(
   const isMainland = MAINLAND_HOSTS.has(new URL(asked).host);
   for (const [name, host] of Object.entries(regions)) {
     if (host === asked || (isMainland && MAINLAND_HOSTS.has(new URL(host).host))) continue;
-    const { isAccepted, isRefused } = await askHost(client, signal, host);
-    if (isAccepted) return `the key is accepted by ${host}: set MINIMAX_API_HOST to ${name}`;
+    const { problem, isRefused } = await askHost(client, signal, host);
+    if (problem === undefined) return `the key is accepted by ${host}: set MINIMAX_API_HOST to ${name}`;
     if (isRefused) return `the key is refused by ${host}, too: check MINIMAX_API_KEY`;
   }
   return undefined;
