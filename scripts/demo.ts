@@ -12,7 +12,7 @@ const ARGUMENTS = {
   n: 3,
   seed: 7,
 };
-const GENERATION_MS = 14_000;
+const GENERATION_MS = 11_000;
 
 await using standIn = await startStandIn({ generationMs: GENERATION_MS });
 const outputDirectory = resolve("output", "demo");
