@@ -6,6 +6,10 @@ import process from "node:process";
 import { judgeReport } from "./windows/report.ts";
 
 const WINE_MAJOR_MINIMUM = 10;
+
+/** Older ones ignore `--os` and `--cpu`. */
+const NPM_MINIMUM = "10.1";
+
 const NOT_COPIED: readonly string[] = ["node_modules", ".git", "dist", "build", "coverage", "output"];
 const LOG_TAIL_CHARACTERS = 4000;
 
@@ -25,6 +29,11 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 const wineVersion = findWine();
 if (wineVersion === undefined) {
   console.log(`Skipped: Wine ${String(WINE_MAJOR_MINIMUM)} or newer is neither on the PATH nor in the variable WINE.`);
+} else if (isOldNpm(npm)) {
+  console.error(
+    `npm ${NPM_MINIMUM} or newer is needed, as Node 20.19 and newer bring it: "npm --version" says which runs.`,
+  );
+  process.exitCode = 1;
 } else {
   const workshop = await mkdtemp(join(tmpdir(), "minimax-image-mcp-windows-"));
   try {
@@ -43,6 +52,11 @@ function findWine(): string | undefined {
   if (error !== undefined) return undefined;
   const major = Number(/^wine-(\d+)/.exec(stdout)?.[1] ?? 0);
   return major >= WINE_MAJOR_MINIMUM ? stdout.trim() : undefined;
+}
+
+function isOldNpm(npmScript: string): boolean {
+  const { stdout } = spawnSync(process.execPath, [npmScript, "--version"], { encoding: "utf8" });
+  return stdout.localeCompare(NPM_MINIMUM, "en", { numeric: true }) < 0;
 }
 
 /**
