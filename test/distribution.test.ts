@@ -5,6 +5,7 @@ import { parse as parseToml } from "smol-toml";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import manifest from "../package.json";
+import { bundleManifest } from "../scripts/package/bundle-manifest.ts";
 
 const parameters = z.object({
   command: z.literal("npx"),
@@ -40,6 +41,21 @@ test("the registry entry keeps the key a secret", async () => {
   expect(JSON.stringify(await readJson("server.json"))).toMatch(
     /"name":"MINIMAX_API_KEY","description":"[^"]+","isRequired":true,"isSecret":true/,
   );
+});
+
+const bundleSchema = z.object({
+  server: z.object({ mcp_config: z.object({ env: z.record(z.string(), z.string()) }) }),
+});
+const entrySchema = z.object({
+  packages: z.tuple([z.object({ environmentVariables: z.array(z.looseObject({ name: z.string() })) })]),
+});
+
+test("the registry entry lists the variables that the bundle asks for", async () => {
+  const [{ environmentVariables }] = entrySchema.parse(await readJson("server.json")).packages;
+  const { env } = bundleSchema.parse(bundleManifest()).server.mcp_config;
+
+  expect(environmentVariables.map(({ name }) => name)).toEqual(Object.keys(env));
+  expect(Object.keys(env)).toEqual(["MINIMAX_API_KEY", "MINIMAX_OUTPUT_DIR", "MINIMAX_API_HOST"]);
 });
 
 const address = async (start: string): Promise<URL> => {

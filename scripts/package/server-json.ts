@@ -1,9 +1,9 @@
-import { description, mcpName, name, repository, version } from "../../package.json";
-import { variables } from "../../src/config/config.ts";
+import { description, homepage, mcpName, name, repository, version } from "../../package.json";
+import { settings } from "./settings.ts";
 
 const SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json";
 
-/** The entry in the MCP Registry: the npm package of this version, with the variables that a client may ask for. */
+/** The entry in the MCP Registry: the npm package of this version, with the variables that a client asks for. */
 export function serverJson(): object {
   return {
     $schema: SCHEMA,
@@ -11,6 +11,7 @@ export function serverJson(): object {
     title: "MiniMax Image",
     description,
     version,
+    websiteUrl: homepage,
     repository: { url: repository.url.replace(/^git\+|\.git$/g, ""), source: "github" },
     packages: [
       {
@@ -19,11 +20,12 @@ export function serverJson(): object {
         version,
         runtimeHint: "npx",
         transport: { type: "stdio" },
-        environmentVariables: variables().map((variable) => ({
-          name: variable.name,
-          description: variable.description,
-          isRequired: variable.fallback === "required",
-          isSecret: variable.name === "MINIMAX_API_KEY",
+        environmentVariables: settings().map((setting) => ({
+          name: setting.variable,
+          description: setting.description,
+          isRequired: setting.isRequired,
+          isSecret: setting.isSecret,
+          default: setting.preset,
         })),
       },
     ],
