@@ -10,6 +10,7 @@ const ARGUMENTS = {
   prompt: "A lighthouse over a calm sea at dawn, wide and quiet",
   aspect_ratio: "16:9",
   n: 3,
+  filename: "lighthouse",
   seed: 7,
 };
 const GENERATION_MS = 11_000;
