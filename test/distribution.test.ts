@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
+import sharp from "sharp";
 import { parse as parseToml } from "smol-toml";
 import { expect, test } from "vitest";
 import { z } from "zod";
@@ -47,6 +48,7 @@ const bundleSchema = z.object({
   server: z.object({ mcp_config: z.object({ env: z.record(z.string(), z.string()) }) }),
 });
 const entrySchema = z.object({
+  icons: z.tuple([z.object({ src: z.url(), sizes: z.tuple([z.string()]) })]),
   packages: z.tuple([z.object({ environmentVariables: z.array(z.looseObject({ name: z.string() })) })]),
 });
 
@@ -56,6 +58,15 @@ test("the registry entry lists the variables that the bundle asks for", async ()
 
   expect(environmentVariables.map(({ name }) => name)).toEqual(Object.keys(env));
   expect(Object.keys(env)).toEqual(["MINIMAX_API_KEY", "MINIMAX_OUTPUT_DIR", "MINIMAX_API_HOST"]);
+});
+
+test("the registry entry's icon is a file of the tagged version", async () => {
+  const [{ src, sizes }] = entrySchema.parse(await readJson("server.json")).icons;
+  const [, path = ""] = src.split(`/v${manifest.version}/`);
+  const { format, width, height } = await sharp(path).metadata();
+
+  expect(src).toMatch(/^https:\/\/raw\.githubusercontent\.com\/alexlivre\/minimax-image-mcp\//);
+  expect({ format, sizes }).toEqual({ format: "png", sizes: [`${width}x${height}`] });
 });
 
 const address = async (start: string): Promise<URL> => {

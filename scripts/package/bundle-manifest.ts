@@ -2,6 +2,9 @@ import { bugs, description, engines, homepage, keywords, license, name, reposito
 import { TOOL_NAME } from "../../src/constants.ts";
 import { type Setting, settings } from "./settings.ts";
 
+/** The icon's place in the bundle. */
+export const BUNDLE_ICON = "icon.png";
+
 /**
  * The manifest of the MCPB bundle: what Claude Desktop shows, asks for, and runs. Source: MCPB specification, manifest
  * version 0.4.
@@ -17,6 +20,7 @@ export function bundleManifest(): object {
     repository: { type: "git", url: repository.url.replace(/^git\+/, "") },
     homepage,
     documentation: homepage,
+    icon: BUNDLE_ICON,
     support: bugs.url,
     license,
     keywords,

@@ -1,6 +1,7 @@
 import { description, homepage, mcpName, name, repository, version } from "../../package.json";
 import { settings } from "./settings.ts";
 
+const REPOSITORY = repository.url.replace(/^git\+|\.git$/g, "");
 const SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json";
 
 /** The entry in the MCP Registry: the npm package of this version, with the variables that a client asks for. */
@@ -12,7 +13,8 @@ export function serverJson(): object {
     description,
     version,
     websiteUrl: homepage,
-    repository: { url: repository.url.replace(/^git\+|\.git$/g, ""), source: "github" },
+    repository: { url: REPOSITORY, source: "github" },
+    icons: [{ src: iconAddress(), mimeType: "image/png", sizes: ["512x512"] }],
     packages: [
       {
         registryType: "npm",
@@ -30,4 +32,9 @@ export function serverJson(): object {
       },
     ],
   };
+}
+
+/** By the version's tag: an entry in the registry never changes. */
+function iconAddress(): string {
+  return `${REPOSITORY.replace("//github.com/", "//raw.githubusercontent.com/")}/v${version}/.github/icon.png`;
 }

@@ -14,6 +14,7 @@ import { BUNDLE } from "./npm.ts";
 
 const bundleSchema = z.object({
   version: z.string(),
+  icon: z.string(),
   server: z.object({
     entry_point: z.string(),
     mcp_config: z.object({ command: z.string(), args: z.array(z.string()), env: z.record(z.string(), z.string()) }),
@@ -59,6 +60,10 @@ test("the bundle asks for the key as a secret", () => {
     output_directory: { type: "directory" },
   });
   expect(bundle.version).toBe(manifest.version);
+});
+
+test("the bundle brings its icon along", async () => {
+  expect(await sharp(join(directory.path, bundle.icon)).metadata()).toMatchObject({ format: "png", width: 512 });
 });
 
 test("the bundle names the tool that the server has", async () => {
