@@ -35,15 +35,16 @@ export function clients(): string {
       }),
     ]),
     section("Codex", [
-      "In `~/.codex/config.toml`. Without `required` Codex waits one second for a server and then runs its turn without it:",
+      "In `~/.codex/config.toml`, with the first line above all tables. Codex starts a turn after one second, without the servers that are still starting; this line makes it wait for them and go on without one that cannot start, where `required = true` would end Codex itself:",
       code(
         "toml",
         [
+          "mcp_optional_startup_grace_ms = 30000",
+          "",
           `[mcp_servers.${SERVER}]`,
           'command = "npx"',
-          `args = ${JSON.stringify(NPX.args)}`,
+          `args = ["-y", "${name}"]`,
           'env = { MINIMAX_API_KEY = "your-key" }',
-          "required = true",
           "startup_timeout_sec = 60",
           "tool_timeout_sec = 300",
         ].join("\n"),
@@ -73,7 +74,7 @@ export function clients(): string {
       'The standard configuration, in `settings.json`, with `"context_servers"` in place of `"mcpServers"`, and `"timeout": 300` after the `env` block. It counts in seconds: without it Zed gives the start and each call 60.',
     ]),
     section("From a clone", [
-      `Clone and build it as under [Development](#development). Then the standard configuration, with \`"command": "node", "args": ["/full/path/to/${name}/dist/index.js"]\` in it; on Windows each backslash in JSON is written twice.`,
+      `Clone the repository and run \`npm install\` in it, which also builds the server. Then the standard configuration, with \`"command": "node", "args": ["/full/path/to/${name}/dist/index.js"]\` in it; on Windows each backslash in JSON is written twice. After \`git pull\` run \`npm install\` again.`,
     ]),
   ].join("\n\n");
 }
@@ -87,7 +88,7 @@ function json(value: unknown): string {
   const text = JSON.stringify(value, null, 2);
   return code(
     "json",
-    text.replace(/\{[^{}[\]]*\}/g, (object) => object.replace(/\s+/g, " ")),
+    text.replace(/\{(?:"[^"]*"|[^{}[\]"])*\}/g, (object) => object.replace(/\s+/g, " ")),
   );
 }
 

@@ -64,13 +64,22 @@ function variables(): string {
   );
 }
 
+/** Codes that are retried alike and have the same recovery share a row. */
 function codes(): string {
+  const rows = new Map<string, { numbers: string[]; meanings: Set<string>; retried: string; recovery: string }>();
+  for (const [number, { meaning, outcome, minimumWaitMs, recovery }] of Object.entries(API_CODES)) {
+    const retried = minimumWaitMs === undefined ? RETRIED[outcome] : `yes, after ${minimumWaitMs / 1000} s`;
+    const row = rows.get(retried + recovery) ?? { numbers: [], meanings: new Set<string>(), retried, recovery };
+    row.numbers.push(number);
+    row.meanings.add(meaning);
+    rows.set(retried + recovery, row);
+  }
   return table(
     ["Code", "Meaning", "Retried", "What to do"],
-    Object.entries(API_CODES).map(([number, { meaning, outcome, minimumWaitMs, recovery }]) => [
-      number,
-      meaning,
-      minimumWaitMs === undefined ? RETRIED[outcome] : `yes, after ${minimumWaitMs / 1000} s`,
+    [...rows.values()].map(({ numbers, meanings, retried, recovery }) => [
+      numbers.join(", "),
+      [...meanings].join(", "),
+      retried,
       recovery,
     ]),
   );
