@@ -8,11 +8,11 @@ const NO_FILES = { group: ["node:fs", "node:fs/*", "fs", "fs/*"], message: "Only
 const NO_FETCH = { name: "fetch", message: "Only src/client.ts talks HTTP." };
 const NO_ENVIRONMENT = {
   selector: "MemberExpression[object.name='process'][property.name='env']",
-  message: "Only src/index.ts reads the environment.",
+  message: "Only src/index.ts and src/launch.ts use the environment.",
 };
 const NO_EXIT = {
   selector: "MemberExpression[object.name='process'][property.name=/^exit(Code)?$/]",
-  message: "Only src/index.ts ends the process.",
+  message: "Only src/index.ts and src/launch.ts end the process.",
 };
 
 /** @type {import("eslint").Rule.RuleModule} */

@@ -2,7 +2,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { name, version } from "../package.json";
-import { packages } from "../server.json";
+import { variables } from "../src/config/config.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { startConnectProxy } from "./support/connect-proxy.ts";
 import { closedHost } from "./support/listening.ts";
@@ -21,11 +21,9 @@ test("--help lists every option and every variable", async () => {
   const { code, stdout, stderr } = await runWithoutKey(["--help"]);
 
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  const variables = packages.flatMap(({ environmentVariables }) =>
-    environmentVariables.map((variable) => variable.name),
-  );
-  expect(variables).toContain("MINIMAX_API_KEY");
-  for (const word of ["--check", "--help", "--version", ...variables]) expect(stdout).toContain(word);
+  const names = variables().map((variable) => variable.name);
+  expect(names).toContain("MINIMAX_API_KEY");
+  for (const word of ["--check", "--help", "--version", ...names]) expect(stdout).toContain(word);
 });
 
 test("-v says name and version", async () => {

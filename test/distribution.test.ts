@@ -161,9 +161,8 @@ test("the README's configuration for Codex waits for server and call", async () 
   const [toml = ""] = await blocksOf("Codex", "toml");
 
   expect(parseToml(toml)).toEqual({
-    mcp_servers: {
-      "minimax-image": { ...NPX, env: ENV, required: true, startup_timeout_sec: 60, tool_timeout_sec: 300 },
-    },
+    mcp_optional_startup_grace_ms: 30_000,
+    mcp_servers: { "minimax-image": { ...NPX, env: ENV, startup_timeout_sec: 60, tool_timeout_sec: 300 } },
   });
 });
 

@@ -10,7 +10,6 @@ import {
   type JSONRPCResponse,
 } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
-import { withoutNulls } from "../text/nulls.ts";
 import { truncate } from "../text/text.ts";
 import { RequestIds, type WrittenIds, writtenIds } from "./request-ids.ts";
 
@@ -172,4 +171,19 @@ function invalidRequest(error: z.core.$ZodError | undefined): { code: number; me
 
 function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(truncate(String(error)));
+}
+
+/**
+ * The same value without members that are `null`: several clients and models fill in all that is optional.
+ *
+ * @param depth - how many objects and lists inside one another are looked into; deeper values stay as they are
+ */
+function withoutNulls(value: unknown, depth: number): unknown {
+  if (depth === 0 || typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((entry: unknown) => withoutNulls(entry, depth - 1));
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== null)
+      .map(([key, member]) => [key, withoutNulls(member, depth - 1)]),
+  );
 }
