@@ -1,4 +1,4 @@
-import { readdir, unlink } from "node:fs/promises";
+import { readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -21,6 +21,9 @@ const SPEED = 300;
 const SAMPLE_EVERY = 50;
 const GROWTH_LIMIT_BYTES = 40_000_000;
 const DESCRIPTOR_GROWTH_LIMIT = 20;
+
+/** In a heap without a limit garbage lies about for long, and hides whether memory grows. */
+const SMALL_HEAP = "--max-old-space-size=128";
 
 /** As the SDKs write them: TypeScript, Python, Go, Rust, and AbortSignal.timeout. */
 const CLOCKS = [
@@ -176,7 +179,7 @@ await using server = await spawnServer({
   api,
   speed: SPEED,
   preload: FAILING_LINKS,
-  env: { MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000", HTTP_PROXY: proxy.url },
+  env: { NODE_OPTIONS: SMALL_HEAP, MINIMAX_RPM: "0", MINIMAX_TIMEOUT_MS: "300000", HTTP_PROXY: proxy.url },
 });
 watchAnswers();
 const pid = server.transport.process.pid ?? 0;
@@ -249,13 +252,15 @@ async function attempt(args: Arguments, end: "none" | "person" | "timeout"): Pro
   }
 }
 
-/** A person deletes images that nobody has received yet: all there are, or one. */
+/** A person deletes images that were not received yet: all there are, or one. An empty file only reserves its name. */
 async function deleteSome(prompt: string): Promise<void> {
   await sleep(DELETED_AFTER_MS);
-  const there = imagesOf(prompt, await readdir(server.outputDir));
+  const paths = imagesOf(prompt, await readdir(server.outputDir)).map((name) => join(server.outputDir, name));
+  const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
+  const there = paths.filter((_, index) => sizes[index] !== 0);
   const unwanted = random() < 0.5 ? there : there.slice(0, 1);
   ledgerOf(prompt).deletedImages += unwanted.length;
-  for (const name of unwanted) await unlink(join(server.outputDir, name));
+  for (const path of unwanted) await unlink(path);
 }
 
 function imagesOf(prompt: string, names: readonly string[]): readonly string[] {
@@ -287,8 +292,10 @@ function watchAnswers(): void {
 function judge(result: ReturnType<typeof CallToolResultSchema.parse>, ledger: Ledger): void {
   const text = textOf(result);
   if (text.includes("earlier identical call")) tally.handedOver += 1;
+  const gone = Number(/^Warning: (\d+) images? of that call (?:was|were) deleted/m.exec(text)?.[1] ?? 0);
+  tally.gone += gone;
   if (result.isError === true) {
-    const nothingSaved = Number(/^Saved 0 of (\d+) image/m.exec(text)?.[1] ?? 0);
+    const nothingSaved = Math.max(0, Number(/^Saved 0 of (\d+) image/m.exec(text)?.[1] ?? 0) - gone);
     tally.errors += 1;
     tally.failedImages += nothingSaved;
     ledger.failedImages += nothingSaved;
@@ -301,8 +308,6 @@ function judge(result: ReturnType<typeof CallToolResultSchema.parse>, ledger: Le
   }
   const output = outputOf(result);
   const failed = output.failures?.length ?? 0;
-  const gone = Number(/^Warning: (\d+) images? of that call (?:was|were) deleted/m.exec(text)?.[1] ?? 0);
-  tally.gone += gone;
   if (text.includes("response broke off")) {
     tally.brokeOff += 1;
     ledger.isUnknown = true;
@@ -327,7 +332,7 @@ for (const [prompt, ledger] of ledgers) {
   if (ledger.isCancelled) continue;
   const saved = imagesOf(prompt, names).length;
   const rest = ledger.paidImages - saved - ledger.deletedImages - ledger.failedImages;
-  const isForgotten = ledger.deletedImages > 0 && ledger.paidRequests > 1;
+  const isForgotten = ledger.deletedImages > 0;
   money.paid += ledger.paidImages;
   money.saved += saved;
   money.deleted += ledger.deletedImages;

@@ -42,16 +42,16 @@ test("names that differ only in case or normalization stay two files", async () 
   expect(await readdir(server.outputDir)).toHaveLength(filenames.length);
 });
 
-test("a name that is taken thousands of times gives the next free number", async () => {
+test("a name that is taken hundreds of times gives the next free number", async () => {
   const { server } = shared.begin();
-  const taken = ["hero.jpeg", ...Array.from({ length: 1999 }, (_, index) => `hero-${index + 2}.jpeg`)];
+  const taken = ["hero.jpeg", ...Array.from({ length: 299 }, (_, index) => `hero-${index + 2}.jpeg`)];
   await Promise.all(taken.map((name) => writeFile(join(server.outputDir, name), "")));
 
   const results = await Promise.all([1, 2].map(() => server.generate({ ...CAT, filename: "hero" })));
 
   const paths = results.flatMap((result) => outputOf(result).file_paths);
-  expect(paths.toSorted()).toEqual([2001, 2002].map((number) => join(server.outputDir, `hero-${number}.jpeg`)));
-  expect(await readdir(server.outputDir)).toHaveLength(2002);
+  expect(paths.toSorted()).toEqual([301, 302].map((number) => join(server.outputDir, `hero-${number}.jpeg`)));
+  expect(await readdir(server.outputDir)).toHaveLength(302);
 });
 
 test("a directory in which others save keeps everything", async () => {

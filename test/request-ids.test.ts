@@ -11,8 +11,8 @@ test("a line that is no JSON costs a line on stderr", async () => {
 
   for (const line of lines) server.transport.write(`${line}\n`);
 
+  await waitFor("the notes", () => notesOf(server).length === lines.length);
   await server.client.ping();
-  expect(notesOf(server)).toHaveLength(lines.length);
   expect(refusalsOf(server)).toHaveLength(0);
 });
 
@@ -32,8 +32,8 @@ test.each([
 
   server.transport.write(`${line}\n`);
 
+  await waitFor("the note", () => notesOf(server).length === 1);
   await server.client.ping();
-  expect(notesOf(server)).toHaveLength(1);
   expect(refusalsOf(server)).toStrictEqual([expect.stringContaining('"code":-32600')]);
 });
 

@@ -191,20 +191,20 @@ test.skipIf(isWindows).each(["app/routes/$postId", "{{cookiecutter.slug}}", "tem
   },
 );
 
-test.each(["app/routes/$postId", "{{cookiecutter.slug}}", "$HOME/images", "${HOME}", "{env:HOME}/images"])(
-  "a placeholder that is not on the disk is refused, and nothing is made: %s",
-  async (name) => {
-    await using place = await room();
-    await mkdir(join(place.base, "app"));
-    const before = await place.everything();
+test.each([
+  ...["app/routes/$postId", "{{cookiecutter.slug}}", "$HOME/images", "${HOME}"],
+  ...(isWindows ? [] : ["{env:HOME}/images"]),
+])("a placeholder that is not on the disk is refused, and nothing is made: %s", async (name) => {
+  await using place = await room();
+  await mkdir(join(place.base, "app"));
+  const before = await place.everything();
 
-    const { message, recovery } = await place.refusal(name);
+  const { message, recovery } = await place.refusal(name);
 
-    expect(message).toBe(`output_dir ${JSON.stringify(name)} contains an unfilled placeholder.`);
-    expect(recovery).toContain("No request was made.");
-    expect(await place.everything()).toEqual(before);
-  },
-);
+  expect(message).toBe(`output_dir ${JSON.stringify(name)} contains an unfilled placeholder.`);
+  expect(recovery).toContain("No request was made.");
+  expect(await place.everything()).toEqual(before);
+});
 
 test("a base with a name like a placeholder is used", async () => {
   await using place = await room();
