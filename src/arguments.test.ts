@@ -96,6 +96,7 @@ test.each([
   ["num_samples", "n"],
   ["ratio", "aspect_ratio"],
   ["dir", "output_dir"],
+  ["output_filename", "filename"],
 ])("another server's parameter %s is refused with ours, %s", (key, ours) => {
   const { message, recovery } = refusalOf({ prompt: "x", [key]: "1024x1024" });
 

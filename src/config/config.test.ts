@@ -89,6 +89,7 @@ test.each([
 test.each([
   "http://api.minimax.io",
   "http://localhost.example:3000",
+  "http://api.localhost:3000",
   "http://10.0.0.1",
   "ftp://localhost",
   "file:///etc/hosts",

@@ -187,6 +187,7 @@ function lowerCaseProxies(environment: NodeJS.ProcessEnv): Record<string, string
   );
 }
 
+/** A name below `localhost` may be asked of a name server: the key does not go there without encryption. */
 function apiOrigin(text: string): string | undefined {
   if (/^(?:global)?$/i.test(text)) return API_HOSTS.global;
   if (/^cn$/i.test(text)) return API_HOSTS.cn;
@@ -194,6 +195,7 @@ function apiOrigin(text: string): string | undefined {
   const url = new URL(text);
   const isBare =
     url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
-  const isSecure = url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
+  const isThisMachine = isLoopback(url.hostname) && !/\.localhost\.?$/.test(url.hostname);
+  const isSecure = url.protocol === "https:" || (url.protocol === "http:" && isThisMachine);
   return isBare && isSecure ? url.origin : undefined;
 }

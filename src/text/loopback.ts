@@ -3,7 +3,7 @@ const THIS_MACHINE =
 
 /**
  * Whether a URL's host name leads to this machine: `localhost` and names below it, 127.0.0.0/8, `[::1]`, and the
- * unspecified addresses, which connect to it, too. Plain http is allowed only there.
+ * unspecified addresses, which connect to it, too.
  *
  * @param hostname - as `URL` gives it, which has already brought addresses and letters into one form
  */

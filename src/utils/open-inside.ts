@@ -6,6 +6,9 @@ import { PLATFORM, type Platform, realpath } from "./real-path.ts";
 /** Windows has neither of the last two: there they count as 0. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+/** How often a file is looked at by its path, where the system does not say where an open one lies. */
+const LOOKS = 3;
+
 /**
  * Opens a file for reading, if it lies inside one of the directories after resolving symlinks. Nothing outside is
  * opened on purpose, and no other end of a pipe is waited for. Between resolving and opening, the file or a directory
@@ -44,16 +47,21 @@ export async function isInsideAny(
 
 /**
  * Linux says where an open file lies; elsewhere, and where a file system that ignores case says it in other letters,
- * the path has to lead to the same file once more. Source: proc_pid_fd(5).
+ * the path has to lead to the same file each time it is asked: one look falls between two swaps too easily. Source:
+ * proc_pid_fd(5).
  */
 async function isStillInside(file: FileHandle, real: string, directories: readonly string[]): Promise<boolean> {
   const opened =
     process.platform === "linux" ? await readlink(`/proc/self/fd/${file.fd}`).catch(() => undefined) : undefined;
   if (opened !== undefined && (await isInsideAny(opened, directories))) return true;
   if (opened !== undefined && opened.toLowerCase() !== real.toLowerCase()) return false;
-  const again = await realpath(real);
-  const [openFile, found] = await Promise.all([file.stat({ bigint: true }), lstat(again, { bigint: true })]);
-  return isSameFile(openFile, found) && isInsideAny(again, directories);
+  const openFile = await file.stat({ bigint: true });
+  for (let look = 0; look < LOOKS; look += 1) {
+    const again = await realpath(real);
+    const found = await lstat(again, { bigint: true });
+    if (!isSameFile(openFile, found) || !(await isInsideAny(again, directories))) return false;
+  }
+  return true;
 }
 
 /**
