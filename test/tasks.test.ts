@@ -2,9 +2,9 @@ import { readdir } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { name, version } from "../package.json";
-import { type Behaviour, refuse, succeed } from "../stand-in/behaviours.ts";
+import { refuse } from "../stand-in/behaviours.ts";
 import { type StandIn, startStandIn } from "../stand-in/server.ts";
-import { deferred } from "./support/deferred.ts";
+import { hold } from "./support/pending-call.ts";
 import { answerTo, ask, messagesOf, metaOf, write } from "./support/raw-requests.ts";
 import { type SpawnedServer, spawnServer } from "./support/server.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -17,20 +17,6 @@ const FROM_EARLIER = /earlier identical call .* no new request/;
 
 const taskSchema = z.looseObject({ taskId: z.string(), status: z.string(), statusMessage: z.string().optional() });
 type Task = z.infer<typeof taskSchema>;
-
-/** Takes requests and answers them only when told to. */
-function hold(behaviour: Behaviour = succeed()): { readonly behaviour: Behaviour; readonly release: () => void } {
-  const released = deferred<undefined>();
-  return {
-    behaviour: async (exchange) => {
-      await released.promise;
-      await behaviour(exchange);
-    },
-    release: () => {
-      released.resolve(undefined);
-    },
-  };
-}
 
 /** On its clock 30 s are 1 s, and a call may take 10 s. */
 function startServer(api: StandIn): Promise<SpawnedServer> {
