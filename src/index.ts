@@ -1,5 +1,4 @@
 import { homedir, userInfo } from "node:os";
-import process from "node:process";
 import type { Writable } from "node:stream";
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import { bufferLines } from "./cli/buffer-lines.ts";

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import nodeModule from "node:module";
-import process from "node:process";
 import { engines, name } from "../package.json";
 
 /** Room for the calls whose drive does not answer; where Node asks earlier (Node 20), its own four stay. */

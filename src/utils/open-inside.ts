@@ -1,5 +1,4 @@
 import { constants, type FileHandle, lstat, open, readlink } from "node:fs/promises";
-import process from "node:process";
 import { isInside } from "../text/paths.ts";
 import { PLATFORM, type Platform, realpath } from "./real-path.ts";
 
