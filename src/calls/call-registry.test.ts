@@ -205,6 +205,16 @@ test("when the images of two equal calls are gone the same call is a new one", a
   expect(twice.begun).toEqual(["cat", "cat", "cat"]);
 });
 
+test("a client that goes while kept images are looked at starts no work", async () => {
+  const { ask, abandon, begun, gone } = setup();
+  await abandon("cat");
+  gone.add("/cat.jpeg");
+
+  await ask("cat").leave(PERSON);
+
+  expect(begun).toEqual(["cat"]);
+});
+
 test("two equal repeats at once get the kept outcome once", async () => {
   const { ask, abandon, begun } = setup();
   await abandon("cat");

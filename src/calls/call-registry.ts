@@ -69,9 +69,9 @@ export class CallRegistry {
     work: (call: Call) => Promise<ToolOutput>,
     render: (joined: JoinedOutcome) => Promise<R>,
   ): Promise<R> {
-    waiter.signal.throwIfAborted();
     const kept = this.#calls.filter((call) => call.isContinuedBy(key) && savedBy(call.undelivered).length > 0);
     for (const call of kept) await this.#forgetIfGone(call);
+    waiter.signal.throwIfAborted();
     const earlier = this.#calls.find((call) => call.isContinuedBy(key));
     const call = earlier ?? this.#start(key, prompt, work);
     let isAnswered = false;
