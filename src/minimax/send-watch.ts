@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
 
 const CREATED = "undici:request:create";
 const HEADERS_SENT = "undici:client:sendHeaders";
@@ -59,7 +58,7 @@ export class SendWatch {
   };
 
   #closeWhenAnswered(socket: Socket | undefined): void {
-    if (socket === undefined || (socket instanceof TLSSocket && socket.alpnProtocol === "h2")) return;
+    if (socket === undefined || ("alpnProtocol" in socket && socket.alpnProtocol === "h2")) return;
     const onCompleted = (message: unknown): void => {
       if (requestOf(message) === this.#request) process.nextTick(() => socket.destroy());
     };

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { JSONRPCErrorResponse, JSONRPCResponse, RequestId, Result } from "@modelcontextprotocol/sdk/types.js";
 import { type Delivery, SILENT_TIMEOUT_MS } from "../calls/call.ts";
 import type { Clock } from "../timing/clock.ts";
@@ -17,7 +16,7 @@ type State =
 
 /** A call of the tool whose client takes a task in place of the result, should the call last. */
 export class Task implements Delivery {
-  readonly id = randomUUID();
+  readonly id = crypto.randomUUID();
   readonly #createdMs: number;
   readonly #createdAt: string;
   #updatedAt: string;
