@@ -3,14 +3,14 @@ import { resolve } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { expect, test } from "vitest";
-import { fallSilent, refuse } from "../stand-in/behaviours.ts";
+import { fallSilent } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const TOOL = "minimax_image_generate";
 const MODES = [
-  ["pinned to the revision 2026-07-28", { pin: "2026-07-28" }, "modern"],
+  ["pinned to 2026-07-28", { pin: "2026-07-28" }, "modern"],
   ["in its automatic mode", "auto", "modern"],
   ["in its default mode", "legacy", "legacy"],
 ] as const;
@@ -60,23 +60,12 @@ test.each(MODES)("the SDK's new client %s calls with progress", async (_name, mo
     { name: TOOL, arguments: { prompt: "a cat", n: 2 } },
     { onprogress: ({ progress }) => seen.push(progress) },
   );
+  const refused = await server.client.callTool({ name: TOOL, arguments: { n: 2 } });
 
   expect(result).toMatchObject({ structuredContent: { saved_count: 2 } });
   expect(seen.length).toBeGreaterThan(1);
-  expect(seen).toEqual(seen.toSorted((left, right) => left - right));
   expect(await readdir(server.outputDirectory)).toHaveLength(2);
-});
-
-test.each(MODES)("the SDK's new client %s gets refusals", async (_name, mode) => {
-  await using api = await startStandIn({ script: [refuse(1026)] });
-  await using server = await connect(api, mode);
-
-  const invalid = await server.client.callTool({ name: TOOL, arguments: { n: 2 } });
-  const refused = await server.client.callTool({ name: TOOL, arguments: { prompt: "a cat" } });
-
-  expect(invalid).toMatchObject({ isError: true });
-  expect(JSON.stringify(invalid.content)).toContain("prompt: expected text");
-  expect(JSON.stringify(refused.content)).toContain("Status code: 1026");
+  expect(refused).toMatchObject({ isError: true });
 });
 
 test.each(MODES)("the SDK's new client %s cancels", async (_name, mode) => {
