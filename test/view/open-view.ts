@@ -12,16 +12,8 @@ export interface OpenedView {
   readonly page: Page;
   /** What is inside the frame of the view. */
   readonly view: FrameLocator;
-  /** Calls the tool; resolves with its result when it has been handed to the view. */
-  readonly generate: (parameters: Readonly<Record<string, unknown>>) => Promise<unknown>;
-  /** Hands a result to a view. */
-  readonly show: (result: unknown) => Promise<unknown>;
-  /** Removes all views. */
-  readonly clear: () => Promise<unknown>;
-  /** Opens a view that is told nothing yet. */
-  readonly begin: () => Promise<unknown>;
-  /** Sends the view a notification of any name. */
-  readonly notify: (method: string, params: unknown) => Promise<unknown>;
+  /** Uses one of the page's `controls`; resolves with what it gives when that has been handed to the view. */
+  readonly host: (control: string, ...values: readonly unknown[]) => Promise<unknown>;
 }
 
 /** What all tests of one file share. */
@@ -85,18 +77,10 @@ export function viewStage(): () => ViewStage {
       const key = `${query} ${init}`;
       const page = await (pages.get(key) ?? openPage(query, init));
       pages.set(key, Promise.resolve(page));
-      await page.evaluate("host.clear()");
-      const run = (control: string, ...values: readonly unknown[]): Promise<unknown> =>
-        page.evaluate(`host.${control}(...${JSON.stringify(values)})`);
-      return {
-        page,
-        view: page.frameLocator("iframe").frameLocator("iframe"),
-        generate: (parameters) => run("generate", parameters),
-        show: (result) => run("show", result),
-        clear: () => run("clear"),
-        begin: () => run("begin"),
-        notify: (method, params) => run("notify", method, params),
-      };
+      const control = (name: string, ...values: readonly unknown[]): Promise<unknown> =>
+        page.evaluate(`host.${name}(...${JSON.stringify(values)})`);
+      await control("clear");
+      return { page, view: page.frameLocator("iframe").frameLocator("iframe"), host: control };
     };
     stage = { api, outputDir: directory.path, open };
     return async () => {

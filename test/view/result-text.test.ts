@@ -10,7 +10,7 @@ const shared = shareServer();
 test.each([
   ["absent", undefined],
   ["null", null],
-])("the view reads the same facts from the text when the structure is %s", async (_name, structuredContent) => {
+])("the view reads the same from the text when the structure is %s", async (_name, structuredContent) => {
   const { server } = shared.begin({ script: [deliver([bigJpeg(900), "bm90IGFuIGltYWdl", bigJpeg(70_000)])] });
 
   const result = await server.generate({
