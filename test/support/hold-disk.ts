@@ -14,26 +14,21 @@ interface HeldDisk extends Disposable {
  * disposed.
  */
 export function holdDisk(work: "open" | "link", directory: string): HeldDisk {
-  const { open, link } = fs;
+  const original = fs[work];
   const released = deferred<undefined>();
   let held = 0;
-  const waiting = async (path: unknown): Promise<void> => {
-    if (!String(path).startsWith(directory)) return;
-    held += 1;
-    await released.promise;
+  const replace = (operation: unknown): void => {
+    Object.assign(fs, { [work]: operation });
+    syncBuiltinESMExports();
   };
-  const slow = {
-    open: async (...args: Parameters<typeof open>) => {
-      await waiting(args[0]);
-      return open(...args);
-    },
-    link: async (...args: Parameters<typeof link>) => {
-      await waiting(args[0]);
-      return link(...args);
-    },
-  };
-  Object.assign(fs, { [work]: slow[work] });
-  syncBuiltinESMExports();
+  replace(async (...args: readonly unknown[]): Promise<unknown> => {
+    if (String(args[0]).startsWith(directory)) {
+      held += 1;
+      await released.promise;
+    }
+    const done: unknown = Reflect.apply(original, fs, args);
+    return done;
+  });
   const release = (): void => {
     released.resolve(undefined);
   };
@@ -42,8 +37,7 @@ export function holdDisk(work: "open" | "link", directory: string): HeldDisk {
     release,
     [Symbol.dispose]: () => {
       release();
-      Object.assign(fs, { open, link });
-      syncBuiltinESMExports();
+      replace(original);
     },
   };
 }
