@@ -1,5 +1,4 @@
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
 import { version } from "../package.json";
@@ -7,12 +6,9 @@ import { ASPECT_RATIO_PIXELS, ASPECT_RATIOS, TOOL_NAME } from "../src/constants.
 import { succeed } from "../stand-in/behaviours.ts";
 import { renderImage } from "../stand-in/image.ts";
 import { STAND_IN_KEY } from "../stand-in/server.ts";
-import { DEFAULT_REQUEST } from "./support/default-request.ts";
 import { outputOf, STARTED, textOf } from "./support/server.ts";
 import { shareServer } from "./support/share-server.ts";
 
-const PIXEL =
-  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const CAT = { prompt: "a cat" };
 
 const shared = shareServer();
@@ -51,82 +47,10 @@ test.each(["base64", "url"])("nine images are saved in order, to the byte: %s", 
   expect(await Promise.all(output.file_paths.map((path) => readFile(path)))).toEqual(api.deliveredImages);
   expect(await readdir(server.outputDir)).toHaveLength(9);
   expect(api.requests).toHaveLength(1);
-});
-
-test("links are returned, and fetched without the key and to the letter", async () => {
-  const { api, server } = shared.begin();
-
-  const { image_urls } = outputOf(await server.generate({ ...CAT, n: 2, response_format: "url" }));
-
-  expect(image_urls).toHaveLength(2);
-  expect(image_urls?.[0]).toMatch(/image_inference_output%2Ftalkie%2F.*Signature=.*%3D$/);
-  expect(api.downloads.map(({ url }) => `${api.url}${url ?? ""}`).sort()).toEqual(image_urls?.toSorted());
-  for (const { headers } of api.downloads) expect(JSON.stringify(headers)).not.toContain(STAND_IN_KEY);
-});
-
-test("files are named by prompt, time, index and eight hexadecimal digits", async () => {
-  const { server } = shared.begin();
-
-  await server.generate({ prompt: "Élan vital: 猫 & dog!", n: 2 });
-
-  const indexIn = (name: string): number => Number(/-(\d)-[0-9a-f]{8}\./.exec(name)?.[1]);
-  const names = (await readdir(server.outputDir)).sort((a, b) => indexIn(a) - indexIn(b));
-  expect(names).toEqual([
-    expect.stringMatching(/^Élan-vital-猫-dog-\d{13}-1-[0-9a-f]{8}\.jpeg$/),
-    expect.stringMatching(/^Élan-vital-猫-dog-\d{13}-2-[0-9a-f]{8}\.jpeg$/),
-  ]);
-});
-
-test("a request carries the key, the documented defaults and nothing else", async () => {
-  const { api, server } = shared.begin();
-
-  await server.generate(CAT);
-
-  expect(api.requests[0]).toMatchObject({ method: "POST", url: "/v1/image_generation" });
-  expect(api.requests[0]?.headers).toMatchObject({
-    authorization: `Bearer ${STAND_IN_KEY}`,
-    "content-type": "application/json",
-  });
-  expect(api.requests[0]?.body).toStrictEqual(DEFAULT_REQUEST);
-});
-
-test("a request carries every parameter that was given", async () => {
-  const { api, server } = shared.begin();
-  const given = {
-    prompt: "  a cat\n",
-    aspect_ratio: "21:9",
-    n: 2,
-    seed: 4294967295,
-    response_format: "url",
-    prompt_optimizer: true,
-    subject_reference: [
-      { type: "character", image_file: "https://example.com/a%2Fb.png?x=1" },
-      { type: "character", image_file: PIXEL },
-    ],
-  };
-
-  await server.generate({ ...given, output_dir: "cats" });
-
-  expect(api.requests[0]?.body).toStrictEqual({ model: "image-01", ...given });
-});
-
-test("a seed of 0 is a seed", async () => {
-  const { api, server } = shared.begin();
-
-  expect(outputOf(await server.generate({ ...CAT, seed: 0 })).seed).toBe(0);
-
-  expect(api.requests[0]?.body).toMatchObject({ seed: 0 });
-});
-
-test("output_dir may be relative to the base or absolute inside it", async () => {
-  const { server } = shared.begin();
-  const directory = join(server.outputDir, "site", "img");
-
-  const relative = await server.generate({ ...CAT, output_dir: join("site", "img") });
-  const absolute = await server.generate({ ...CAT, output_dir: directory });
-
-  const paths = [relative, absolute].flatMap((result) => outputOf(result).file_paths);
-  expect((await readdir(directory)).map((name) => join(directory, name)).sort()).toEqual(paths.toSorted());
+  const links = api.downloads.map(({ url }) => `${api.url}${url ?? ""}`);
+  expect(output.image_urls?.toSorted() ?? []).toEqual(links.sort());
+  expect(links).toHaveLength(response_format === "url" ? 9 : 0);
+  expect(JSON.stringify(api.downloads)).not.toContain(STAND_IN_KEY);
 });
 
 test("a result says the same in its text as in its structure", async () => {
@@ -135,7 +59,7 @@ test("a result says the same in its text as in its structure", async () => {
   const result = await server.generate({
     ...CAT,
     n: 3,
-    seed: 12345,
+    seed: 0,
     response_format: "url",
     no_parameter: "dogs",
     wait_for_previous: true,

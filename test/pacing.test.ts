@@ -28,29 +28,6 @@ test("25 calls at once are sent 10 a minute, and all succeed", async () => {
   expect(api.requests).toHaveLength(25);
 });
 
-test("first come, first served, and each is told how many go first", async () => {
-  await using api = await startStandIn({ createImage: smallImage });
-  const clock = manualClock();
-  await using server = await startServer({ api, clock, requestsPerMinute: 1 });
-  const first = begin(server, { prompt: "first" });
-  await waitFor("the first request", () => api.requests.length === 1);
-  const second = begin(server, { prompt: "second" });
-  await second.reaches(/^waiting for a slot.*, 0 calls ahead, about 6\d s/);
-  const third = begin(server, { prompt: "third" });
-  await third.reaches(/^waiting for a slot.*, 1 call ahead, about 12\d s/);
-
-  for (const { result } of [first, second, third]) {
-    outputOf(await result);
-    await clock.advance(WINDOW_MS);
-  }
-
-  expect(api.requests.map(({ body }) => body)).toMatchObject([
-    { prompt: "first" },
-    { prompt: "second" },
-    { prompt: "third" },
-  ]);
-});
-
 test("a rate limit seen by one call holds back the others", async () => {
   await using api = await startStandIn({ script: [refuse(1002)], createImage: smallImage });
   const clock = manualClock();
