@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { deliver } from "../stand-in/behaviours.ts";
+import { deliver, deliverLinks } from "../stand-in/behaviours.ts";
 import { linkBreaksOff, linkRedirects, linkStatus, linkWithoutEnd } from "../stand-in/object-store.ts";
 import { bigJpeg } from "./support/big-jpeg.ts";
 import { outputOf, textOf } from "./support/server.ts";
@@ -55,6 +55,14 @@ test("a fault that stays ends after four tries, and leaves the links", async () 
   expect(api.downloads).toHaveLength(8);
   expect(api.requests).toHaveLength(1);
   expect(await readdir(server.outputDir)).toEqual([]);
+});
+
+test("a link to a file is no usable link, and nothing is fetched", async () => {
+  const { api, server } = shared.begin({ script: [deliverLinks(["file:///etc/passwd"])] });
+
+  expect(textOf(await server.generate(ONE_LINK))).toContain("no usable link");
+
+  expect(api.downloads).toHaveLength(0);
 });
 
 test("one bad image does not lose the others", async () => {
