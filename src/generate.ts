@@ -61,7 +61,7 @@ function toOutput(
     notice,
   ].filter((warning) => warning !== "");
   return {
-    ...(generation.id === undefined ? {} : { id: generation.id }),
+    id: generation.id,
     image_count: generation.images.length,
     saved_count: saved.length,
     file_paths: saved.map(({ path }) => path),
@@ -69,7 +69,7 @@ function toOutput(
     metadata: { ...generation.metadata },
     images: saved,
     ...(links.length === 0 ? {} : { image_urls: links }),
-    ...(input.seed === undefined ? {} : { seed: input.seed }),
+    seed: input.seed,
     ...(warnings.length === 0 ? {} : { warnings }),
   };
 }

@@ -214,18 +214,15 @@ export type ToolOutput = z.infer<typeof toolOutputSchema>;
 /** One image as it was written to disk. */
 export type SavedImage = z.infer<typeof savedImage>;
 
-const count = z
+const readableCount = z
   .union([z.string().regex(/^\d{1,9}$/), z.int().min(0)])
   .transform(String)
-  .optional()
-  .catch(undefined);
+  .optional();
+
+const count = readableCount.catch(undefined);
 
 /** A count of generated images that cannot be read is not taken for none: it becomes a text that is no number. */
-const successCount = z
-  .union([z.string().regex(/^\d{1,9}$/), z.int().min(0)])
-  .transform(String)
-  .optional()
-  .catch(({ value }) => (holdsSomething(value) ? "?" : undefined));
+const successCount = readableCount.catch(({ value }) => (holdsSomething(value) ? "?" : undefined));
 
 const statusCode = z.union([
   z.int(),

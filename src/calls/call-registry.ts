@@ -78,7 +78,7 @@ export class CallRegistry {
     call.join(waiter);
     try {
       const outcome = await unlessAborted(call.outcome, waiter.signal);
-      const others = await this.#unmentioned(call);
+      const others = await this.#unmentioned();
       const joined = earlier === undefined ? { outcome, notices: [] } : await this.#handedOver(outcome);
       const rendered = await render({ ...joined, notices: [...joined.notices, ...others.map(describeUndelivered)] });
       waiter.signal.throwIfAborted();
@@ -146,11 +146,9 @@ export class CallRegistry {
     };
   }
 
-  /** Other calls with saved images that are still there and that no result has mentioned yet. */
-  async #unmentioned(than: Call): Promise<UnmentionedCall[]> {
-    const others = this.#calls.filter(
-      (call) => call !== than && !call.isMentioned && savedBy(call.undelivered).length > 0,
-    );
+  /** Calls without a waiting client whose saved images are still there, and that no result has mentioned yet. */
+  async #unmentioned(): Promise<UnmentionedCall[]> {
+    const others = this.#calls.filter((call) => !call.isMentioned && savedBy(call.undelivered).length > 0);
     const found = others.map(async (call) => {
       const images = await this.options.findUnchanged(savedBy(call.undelivered));
       return { call, paths: images.map(({ path }) => path) };

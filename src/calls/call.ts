@@ -176,7 +176,7 @@ export class Call implements RequestContext {
 
   readonly setMayBeBilled = (mayBeBilled: boolean): void => {
     this.#mayBeBilled = mayBeBilled;
-    if (!mayBeBilled) this.#cancelUnlessNeeded();
+    this.#cancelUnlessNeeded();
   };
 
   /** Some clients give up without a word: one that asked for no progress and has waited for long may have done so. */

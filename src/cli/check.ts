@@ -116,8 +116,8 @@ async function otherRegion(
   asked: string,
   regions: Readonly<Record<string, string>>,
 ): Promise<string | undefined> {
-  if (!Object.values(regions).includes(asked) && !MAINLAND_HOSTS.has(new URL(asked).host)) return undefined;
   const isMainland = MAINLAND_HOSTS.has(new URL(asked).host);
+  if (!isMainland && !Object.values(regions).includes(asked)) return undefined;
   for (const [name, host] of Object.entries(regions)) {
     if (host === asked || (isMainland && MAINLAND_HOSTS.has(new URL(host).host))) continue;
     const { problem, isRefused } = await askHost(client, signal, host);
