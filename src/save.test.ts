@@ -1,10 +1,9 @@
-import fs, { access, readdir, readFile, writeFile } from "node:fs/promises";
-import type { ServerResponse } from "node:http";
+import fs, { readdir, readFile, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { bigJpeg } from "../test/support/big-jpeg.ts";
 import { deferred } from "../test/support/deferred.ts";
 import { fastClock } from "../test/support/fast-clock.ts";
@@ -16,7 +15,7 @@ import { Call } from "./calls/call.ts";
 import { MiniMaxClient } from "./client.ts";
 import { OutputDirectoryError } from "./errors.ts";
 import type { GeneratedImage } from "./minimax/reply-images.ts";
-import { type ImageOutcome, saveAll, type Saving } from "./save.ts";
+import { type ImageOutcome, saveAll } from "./save.ts";
 import type { Clock } from "./timing/clock.ts";
 import { RateLimiter } from "./timing/rate-limiter.ts";
 import { DEFAULT_POLICY } from "./timing/retry.ts";
@@ -30,15 +29,20 @@ const IMAGES = FILES.map((bytes, index): GeneratedImage => ({ index, bytes }));
 
 type Destination = Awaited<Parameters<typeof saveAll>[1]>;
 
-function saving(clock: Clock = manualClock()): Saving & { readonly lines: readonly string[] } {
+function saving(clock: Clock = manualClock()) {
   const lines: string[] = [];
   const timing = { clock, random: () => 0, policy: DEFAULT_POLICY };
+  const call = new Call({ key: "key", title: "a cat", clock, budgetMs: BUDGET_MS }, () => new Promise(() => undefined));
+  let activity: Parameters<Call["report"]>[0] | undefined;
+  call.join({ signal: new AbortController().signal, report: (words) => (activity = words) });
   return {
-    call: new Call({ key: "key", title: "a cat", clock, budgetMs: BUDGET_MS }, () => new Promise(() => undefined)),
+    call,
     client: new MiniMaxClient("key", "http://127.0.0.1:8", timing, new RateLimiter(clock, 0, 60_000)),
     timing,
-    log: (line) => lines.push(line),
+    log: (line: string) => lines.push(line),
     lines,
+    /** What the call is doing, in its own words. */
+    activity: () => activity?.(0),
   };
 }
 
@@ -46,43 +50,22 @@ function numbered(directory: string, count = FILES.length): Destination {
   return { directory, baseNames: numberedNames("hero", count), isNumbered: true };
 }
 
-function pathsOf(outcomes: readonly ImageOutcome[]): (string | undefined)[] {
-  return outcomes.map((outcome) => ("saved" in outcome ? outcome.saved.path : undefined));
-}
-
 function linksTo(url: string, count = FILES.length): GeneratedImage[] {
   return Array.from({ length: count }, (_, index) => ({ index, link: `${url}/${index}` }));
 }
 
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Expects the files to be the images in their order, under these numbers. */
-async function expectFiles(directory: string, numbers: readonly number[]): Promise<void> {
-  const saved = await Promise.all(numbers.map((number) => readFile(join(directory, `hero-${number}.jpeg`))));
-  expect(saved).toEqual(FILES);
-}
-
-test("images are saved under their names, in their order", async () => {
-  await using directory = await temporaryDirectory();
-
-  const outcomes = await saveAll(IMAGES, Promise.resolve(numbered(directory.path)), saving());
-
-  const names = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => `hero-${number}.jpeg`);
+/** Expects all images to be saved, numbered in their order from this number on. */
+async function expectSaved(outcomes: readonly ImageOutcome[], directory: string, first = 1): Promise<void> {
+  const paths = FILES.map((_, index) => join(directory, `hero-${first + index}.jpeg`));
   expect(outcomes).toEqual(
-    names.map((name, index) => ({
+    paths.map((path, index) => ({
       index,
-      saved: { path: join(directory.path, name), width: 1024, height: 1024, bytes: 5_000, mime_type: "image/jpeg" },
+      saved: { path, width: 1024, height: 1024, bytes: 5_000, mime_type: "image/jpeg" },
       isTruncated: false,
     })),
   );
-  await expectFiles(directory.path, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  expect(await readdir(directory.path)).toEqual(names);
-});
+  expect(await Promise.all(paths.map((path) => readFile(path)))).toEqual(FILES);
+}
 
 test("images are saved though the deadline strikes in between", async () => {
   await using directory = await temporaryDirectory();
@@ -97,45 +80,47 @@ test("images are saved though the deadline strikes in between", async () => {
   await sleep(LONGER_THAN_CLEANING_UP_MS);
   slow.resolve(numbered(directory.path));
 
-  expect(pathsOf(await saved)).not.toContain(undefined);
-  await expectFiles(directory.path, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  await expectSaved(await saved, directory.path);
+  expect(parts.activity()).toBe("saving 9 images, 9 done");
 });
 
-test("a download follows the deadline, and loses no other image", async () => {
+test("a download follows the deadline, and holds up or loses no other image", async () => {
   await using directory = await temporaryDirectory();
   await using web = await startWebServer((request, response) => {
-    if (request.url === "/0") response.end(FILES[0]);
+    if (request.url === "/1") response.end(FILES[1]);
   });
   const clock = manualClock();
   const parts = saving(clock);
-  const saved = saveAll(linksTo(web.url, 2), Promise.resolve(numbered(directory.path, 2)), parts);
-  await waitFor("the first image", () => exists(join(directory.path, "hero-1.jpeg")));
+  const destination = { directory: directory.path, baseNames: promptNames("a cat", 0), isNumbered: false };
+  const saved = saveAll(linksTo(web.url, 2), Promise.resolve(destination), parts);
+  await waitFor("the second image", () => parts.activity() === "downloading 2 images, 1 done");
 
   await clock.advance(BUDGET_MS);
 
   expect(await saved).toMatchObject([
-    { index: 0, isTruncated: false },
     {
-      index: 1,
+      index: 0,
       failure:
         "The call ran out of time (limit 15 s). The image was not downloaded, or the disk did not respond, in time.",
     },
+    { index: 1, isTruncated: false },
   ]);
-  expect(await readdir(directory.path)).toEqual(["hero-1.jpeg"]);
+  expect(await readdir(directory.path)).toHaveLength(1);
 });
 
 test("names follow the order of the images, whichever comes first", async () => {
   await using directory = await temporaryDirectory();
   for (const number of [1, 2, 3, 4]) await writeFile(join(directory.path, `hero-${number}.jpeg`), "taken");
-  const responses: ServerResponse[] = [];
+  const sent = FILES.map(() => deferred<undefined>());
   await using web = await startWebServer((request, response) => {
-    responses[Number(request.url?.slice(1))] = response;
-    if (Object.keys(responses).length === FILES.length) void answerInReverse(responses);
+    const index = Number(request.url?.slice(1));
+    const next = sent[index + 1]?.promise ?? Promise.resolve();
+    void next.then(() => response.end(FILES[index], () => sent[index]?.resolve(undefined)));
   });
 
-  await saveAll(linksTo(web.url), Promise.resolve(numbered(directory.path)), saving());
+  const outcomes = await saveAll(linksTo(web.url), Promise.resolve(numbered(directory.path)), saving());
 
-  await expectFiles(directory.path, [5, 6, 7, 8, 9, 10, 11, 12, 13]);
+  await expectSaved(outcomes, directory.path, 5);
   expect(await readFile(join(directory.path, "hero-4.jpeg"), "utf8")).toBe("taken");
 });
 
@@ -150,25 +135,6 @@ test("nine downloads at once bring no warning of a leak", async () => {
 
   process.off("warning", onWarning);
   expect(warnings).toEqual([]);
-});
-
-test("names go on in order behind one that is taken in between", async () => {
-  await using directory = await temporaryDirectory();
-  await using web = await startWebServer((request, response) => {
-    const index = Number(request.url?.slice(1));
-    void (async () => {
-      if (index === 1) {
-        await waitFor("the first image", () => exists(join(directory.path, "hero-1.jpeg")));
-        await writeFile(join(directory.path, "hero-2.jpeg"), "another program's");
-      }
-      response.end(FILES[index]);
-    })();
-  });
-
-  await saveAll(linksTo(web.url), Promise.resolve(numbered(directory.path)), saving());
-
-  await expectFiles(directory.path, [1, 3, 4, 5, 6, 7, 8, 9, 10]);
-  expect(await readFile(join(directory.path, "hero-2.jpeg"), "utf8")).toBe("another program's");
 });
 
 test("an image that fails does not lose the others", async () => {
@@ -259,29 +225,13 @@ test("images wait while the process has too many files open", async () => {
     },
   });
   syncBuiltinESMExports();
-  try {
-    const outcomes = await saveAll(IMAGES, Promise.resolve(numbered(directory.path)), saving(fastClock(100)));
-
-    expect(pathsOf(outcomes)).not.toContain(undefined);
-  } finally {
+  onTestFinished(() => {
     Object.assign(fs, { open });
     syncBuiltinESMExports();
-  }
+  });
+
+  const outcomes = await saveAll(IMAGES, Promise.resolve(numbered(directory.path)), saving(fastClock(100)));
+
   expect(refused).toBe(12);
-  await expectFiles(directory.path, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  await expectSaved(outcomes, directory.path);
 });
-
-test("names of images in base64 follow their order behind names that are taken", async () => {
-  await using directory = await temporaryDirectory();
-  for (const number of [1, 2, 3, 4]) await writeFile(join(directory.path, `hero-${number}.jpeg`), "taken");
-
-  await saveAll(IMAGES, Promise.resolve(numbered(directory.path)), saving());
-
-  await expectFiles(directory.path, [5, 6, 7, 8, 9, 10, 11, 12, 13]);
-});
-
-async function answerInReverse(responses: readonly ServerResponse[]): Promise<void> {
-  for (const [index, response] of [...responses.entries()].toReversed()) {
-    await new Promise<void>((resolve) => response.end(FILES[index], resolve));
-  }
-}
