@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseArguments, warningsOfInput } from "./arguments.ts";
 import { UserFacingError } from "./errors.ts";
@@ -26,42 +27,30 @@ test("null and an empty style count as not given", () => {
 });
 
 const REFERENCE = { type: "character", image_file: "anna.jpg" };
+const NAMES = ["prompt", "subject_reference", "style", "output_dir", "filename", "width", "height", "size", "odd"];
 const LIVE = { prompt: "x", model: "image-01-live" };
 
-test.each<[Record<string, unknown>, Record<string, unknown>]>([
-  [{ Prompt: "x" }, { prompt: "x" }],
-  [{ prompt: "x", aspectRatio: "16:9" }, { aspect_ratio: "16:9" }],
-  [{ prompt: "x", "aspect-ratio": "16:9" }, { aspect_ratio: "16:9" }],
-  [{ prompt: "x", AspectRatio: "16:9" }, { aspect_ratio: "16:9" }],
-  [{ prompt: "x", N: 3 }, { n: 3 }],
-  [{ prompt: "x", Seed: 0 }, { seed: 0 }],
-  [{ prompt: "x", responseFormat: "url" }, { response_format: "url" }],
-  [{ prompt: "x", promptOptimizer: true }, { prompt_optimizer: true }],
-  [{ prompt: "x", subjectReference: [REFERENCE] }, { subject_reference: [REFERENCE] }],
-  [
-    { prompt: "x", SUBJECT_REFERENCE: [{ Type: "character", imageFile: "anna.jpg" }] },
-    { subject_reference: [REFERENCE] },
-  ],
-  [{ prompt: "x", outputDir: "a" }, { output_dir: "a" }],
-  [{ prompt: "x", OUTPUT_DIR: "a" }, { output_dir: "a" }],
-  [
-    { prompt: "x", Width: 512, HEIGHT: 1024 },
-    { width: 512, height: 1024 },
-  ],
-  [{ prompt: "x", fileName: "a" }, { filename: "a" }],
-  [{ prompt: "x", file_name: "a" }, { filename: "a" }],
-  [{ prompt: "x", Model: "image-01" }, { model: "image-01" }],
-  [
-    { ...LIVE, Style: { styleType: "漫画", "style-weight": 0.5 } },
-    { style: { style_type: "漫画", style_weight: 0.5 } },
-  ],
-  [{ prompt: "x", aigcWatermark: false }, { aigc_watermark: false }],
-  [{ prompt: "x", returnImages: true }, { return_images: true }],
-])("a parameter in another spelling is taken: %j", (args, taken) => {
-  const input = parseArguments(args);
+test.each<[string, string, unknown]>([
+  ["Seed", "seed", 0],
+  ["N", "n", 3],
+  ["aspectRatio", "aspect_ratio", "16:9"],
+  ["aspect-ratio", "aspect_ratio", "16:9"],
+  ["OUTPUT_DIR", "output_dir", "a"],
+  ["file_name", "filename", "a"],
+])("the parameter %s is taken for %s", (key, name, value) => {
+  const input = parseArguments({ prompt: "x", [key]: value });
 
-  expect(input).toMatchObject(taken);
+  expect(input).toMatchObject({ [name]: value });
   expect(warningsOfInput(input)).toEqual([]);
+});
+
+test("parameters inside others are taken in another spelling", () => {
+  expect(parseArguments({ ...LIVE, Style: { styleType: "漫画", "style-weight": 0.5 } })).toMatchObject({
+    style: { style_type: "漫画", style_weight: 0.5 },
+  });
+  expect(
+    parseArguments({ prompt: "x", SUBJECT_REFERENCE: [{ Type: "character", imageFile: "anna.jpg" }] }),
+  ).toMatchObject({ subject_reference: [REFERENCE] });
 });
 
 test("a parameter in our spelling wins, unless it is null", () => {
@@ -72,66 +61,58 @@ test("a parameter in our spelling wins, unless it is null", () => {
   expect(parseArguments({ prompt: "x", outputDir: "theirs", output_dir: null }).output_dir).toBe("theirs");
 });
 
-test.each([
-  ["size", "width and height, or aspect_ratio"],
-  ["image_size", "width and height, or aspect_ratio"],
-  ["imageSize", "width and height, or aspect_ratio"],
-  ["resolution", "width and height, or aspect_ratio"],
-  ["num_images", "n"],
-  ["numImages", "n"],
-  ["count", "n"],
-  ["batch_size", "n"],
-  ["image", "subject_reference"],
-  ["image_url", "subject_reference"],
-  ["imageUrl", "subject_reference"],
-  ["reference_image", "subject_reference"],
-  ["output_path", "output_dir"],
-  ["save_path", "output_dir"],
-  ["savePath", "output_dir"],
-  ["directory", "output_dir"],
-  ["path", "output_dir and filename"],
-  ["image_file", "subject_reference"],
-  ["init_image", "subject_reference"],
-  ["style_type", "style"],
-  ["num_samples", "n"],
-  ["ratio", "aspect_ratio"],
-  ["dir", "output_dir"],
-  ["output_filename", "filename"],
-])("another server's parameter %s is refused with ours, %s", (key, ours) => {
-  const { message, recovery } = refusalOf({ prompt: "x", [key]: "1024x1024" });
+test("a key named __proto__ sets no parameter", () => {
+  const input = parseArguments(JSON.parse('{"prompt":"a","__proto__":{"output_dir":7,"seed":"x"}}'));
 
-  expect(message).toBe(`The arguments are not valid.\n- ${key}: not a parameter of this tool: use ${ours}`);
-  expect(recovery).toContain("No request was made.");
-  expect(parseArguments({ prompt: "x", [key]: null })).toMatchObject({ prompt: "x" });
+  expect([input.output_dir, input.seed]).toEqual([undefined, undefined]);
 });
 
-test.each(["wait_for_previous", "_meta", "requestId", "tool_call_id", "negative_prompt", "quality", "task_progress"])(
-  "a key of a client or model that changes no image is ignored: %s",
-  (key) => {
-    expect(parseArguments({ prompt: "x", [key]: "y" })).toMatchObject({ prompt: "x", n: 1 });
-  },
-);
-
-test("white space around enums, paths and names is dropped, and kept in the prompt", () => {
-  expect(
-    parseArguments({
-      prompt: " x\n",
-      output_dir: "public/img\n",
-      filename: "hero ",
-      aspect_ratio: "16:9 ",
-      response_format: "\turl",
-      model: " image-01-live",
-      style: { style_type: "漫画 " },
-      subject_reference: [{ type: "character\n", image_file: " anna.jpg " }],
+test("any JSON value is taken or refused", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.jsonValue(), fc.dictionary(fc.constantFrom(...NAMES), fc.jsonValue())), (value) => {
+      try {
+        parseArguments(value);
+      } catch (error) {
+        expect(error).toBeInstanceOf(UserFacingError);
+      }
     }),
-  ).toMatchObject({
+  );
+});
+
+test.each([
+  ["width and height, or aspect_ratio", ["size", "image_size", "imageSize", "resolution", "dimensions"]],
+  ["aspect_ratio", ["ratio"]],
+  ["n", ["count", "num_images", "number_of_images", "image_count", "num_outputs", "num_samples", "batch_size"]],
+  ["subject_reference", ["image", "images", "image_url", "image_file", "init_image", "input_image"]],
+  ["subject_reference", ["reference_image", "reference_images"]],
+  ["style", ["style_type", "style_weight"]],
+  ["output_dir", ["output_path", "output_directory", "output_folder", "save_path", "save_dir"]],
+  ["output_dir", ["directory", "folder", "dir"]],
+  ["filename", ["output_filename"]],
+  ["output_dir and filename", ["output_file", "file_path", "path"]],
+])("another server's parameter is refused with ours, %s", (ours, keys) => {
+  for (const key of keys) {
+    const { name, message, recovery } = refusalOf({ prompt: "x", [key]: "1024x1024" });
+
+    expect(name).toBe("InvalidArgumentsError");
+    expect(message).toBe(`The arguments are not valid.\n- ${key}: not a parameter of this tool: use ${ours}`);
+    expect(recovery).toContain("No request was made. Correct the parameter named above");
+    expect(parseArguments({ prompt: "x", [key]: null })).toMatchObject({ prompt: "x" });
+  }
+});
+
+test("white space around anything but the prompt is dropped", () => {
+  const input = parseArguments({
+    prompt: " x\n",
+    output_dir: "public/img\n",
+    aspect_ratio: "16:9 ",
+    subject_reference: [{ type: "character\n", image_file: " anna.jpg " }],
+  });
+
+  expect(input).toMatchObject({
     prompt: " x\n",
     output_dir: "public/img",
-    filename: "hero",
     aspect_ratio: "16:9",
-    response_format: "url",
-    model: "image-01-live",
-    style: { style_type: "漫画" },
     subject_reference: [REFERENCE],
   });
 });
@@ -147,15 +128,6 @@ test.each([
 });
 
 test.each([
-  { prompt: "x", width: 0, height: 512 },
-  { prompt: "x", width: "1200", height: "630" },
-  { prompt: "", width: 1200, height: 632 },
-  { prompt: "x", width: 1200 },
-])("no nearest size is told for %j", (args) => {
-  expect(refusalOf(args).recovery).not.toContain("nearest");
-});
-
-test.each([
   { type: "character", image_file: "anna.jpg" },
   { type: "character", image_url: "https://e.test/anna.jpg" },
   [{ type: "character", image_url: "https://e.test/anna.jpg" }],
@@ -166,48 +138,70 @@ test.each([
   );
 });
 
-test("a reference in the right form gets no hint", () => {
-  expect(refusalOf({ prompt: "x", subject_reference: [{ ...REFERENCE, type: "style" }] }).recovery).not.toContain(
-    "Use",
-  );
-});
-
-test.each([
-  [{}, "- prompt: expected text of 1 to 1500 characters; got nothing"],
-  [{ prompt: 7 }, "got 7 (number)"],
-  [{ prompt: true }, "got true (boolean)"],
-  [{ prompt: ["x"] }, "got a list of 1 item"],
-  [{ prompt: { text: "x" } }, "got an object"],
-  [{ prompt: "x", aspect_ratio: "16\u200b:9" }, 'got "16\\u200b:9" (text)'],
-  [{ prompt: "x", filename: "a\nb" }, 'got "a\\nb" (text)'],
-  [{ prompt: "x", model: "image\u00a0-01\u0007" }, '\\u0007" (text)'],
-  [{ prompt: "x", n: "3" }, '- n: expected an integer from 1 to 9; got "3" (text)'],
-  [{ prompt: "x", output_dir: ["a", "b"] }, "got a list of 2 items"],
-  [{ prompt: "y".repeat(1501) }, "got text of 1501 characters"],
-  [{ prompt: "y".repeat(200_000) }, "got text of more than 50000 characters"],
-  [{ prompt: "x", subject_reference: [{ type: "character" }] }, "- subject_reference[0].image_file: "],
-  ["{}", "- arguments: "],
-])("arguments are refused with the value given: %j", (args, words) => {
-  const { message, recovery } = refusalOf(args);
-
-  expect(message).toContain(words);
-  expect(message.length).toBeLessThan(1000);
-  expect(recovery).toContain("No request was made.");
-});
-
 test.each([
   ["public/img/hero.jpg", 'Use output_dir "public/img" and filename "hero". '],
   ["/hero", 'Use output_dir "." and filename "hero". '],
   ["img\\hero.png", 'Use output_dir "img" and filename "hero". '],
+  ["a\\b/hero.v1.jpg", 'Use output_dir "a\\b" and filename "hero.v1". '],
 ])("a path as filename, %s, gets a hint to output_dir", (filename, words) => {
   expect(refusalOf({ prompt: "x", filename }).recovery).toContain(words);
 });
 
-test("each bad parameter is named once", () => {
-  const { message, recovery } = refusalOf({ prompt: "", n: 10, seed: -1 });
+test.each([
+  [{}, "- prompt: expected text of 1 to 1500 characters; got nothing\n"],
+  [{ prompt: 7 }, "got 7 (number)\n"],
+  [{ prompt: true }, "got true (boolean)\n"],
+  [{ prompt: ["x"] }, "got a list of 1 item\n"],
+  [{ prompt: { text: "x" } }, "got an object\n"],
+  [{ prompt: "", width: 1200, height: 632 }, '- prompt: expected text that is not blank; got "" (text)\n'],
+  [{ prompt: "y".repeat(1501) }, `got text of 1501 characters: "${"y".repeat(60)}…"\n`],
+  [{ prompt: "y".repeat(100_000) }, "got text of 100000 characters: "],
+  [{ prompt: "y".repeat(200_000) }, "got text of more than 50000 characters\n"],
+  [{ prompt: "x", aspect_ratio: "16\u200b:9" }, 'got "16\\u200b:9" (text)\n'],
+  [{ prompt: "x", aspect_ratio: "y".repeat(60) }, `got "${"y".repeat(60)}" (text)\n`],
+  [{ prompt: "x", filename: "a\nb" }, 'got "a\\nb" (text)\n'],
+  [{ prompt: "x", output_dir: ["a", "b"] }, "got a list of 2 items\n"],
+  [{ prompt: "x", filename: 7 }, "got 7 (number)\n"],
+  [{ prompt: "x", width: "1200", height: 632 }, 'got "1200" (text)\n'],
+  [{ prompt: "x", width: 1200, height: "632" }, 'got "632" (text)\n'],
+  [{ prompt: "x", width: 0, height: 512 }, "got 0 (number)\n"],
+  [{ prompt: "x", width: 512, height: 0 }, "got 0 (number)\n"],
+  [{ prompt: "x", height: 1200 }, "- width: missing: give width and height together, or neither\n"],
+  [{ prompt: "x", subject_reference: ["a.png"] }, 'got "a.png" (text)\n'],
+  [{ prompt: "x", subject_reference: [null] }, "got null\n"],
+  [{ prompt: "x", subject_reference: [{ ...REFERENCE, image_file: 7 }] }, "- subject_reference[0].image_file: "],
+  [null, "- arguments: expected an object; got null\n"],
+  [undefined, "- arguments: expected an object; got nothing\n"],
+  ["{}", '- arguments: expected an object; got "{}" (text)\n'],
+])("arguments are refused with the value given, and no hint: %j", (args, words) => {
+  const { message, recovery } = refusalOf(args);
 
-  expect(message.match(/^- (?:prompt|n|seed):/gm)).toHaveLength(3);
-  expect(recovery).toContain("parameters named above");
+  expect(`${message}\n`).toContain(words);
+  expect(message.length).toBeLessThan(1000);
+  expect(recovery).toBe("No request was made. Correct the parameter named above, then call again.");
+});
+
+test("of many bad parameters ten are named", () => {
+  const numbers = "seed aspect_ratio response_format prompt_optimizer output_dir filename model style width height";
+  const bad = Object.fromEntries(numbers.split(" ").map((name) => [name, 0.5]));
+
+  const { message, recovery } = refusalOf({ prompt: "x", n: 0.5, ...bad });
+
+  expect(message.match(/^- \w+/gm)).toHaveLength(10);
+  expect(recovery).toContain("Correct the parameters named above");
+});
+
+test("of two mistakes of one parameter the first is named", () => {
+  expect(refusalOf({ prompt: "x", width: 3001, height: 1000 }).message).toBe(
+    "The arguments are not valid.\n- width: expected an integer from 512 to 2048; got 3001 (number)",
+  );
+});
+
+test("a value is not looked into however deep it is", () => {
+  let deep: unknown = "";
+  for (let depth = 0; depth < 100_000; depth += 1) deep = [{ deep }];
+
+  expect(parseArguments({ prompt: "x", deep })).toHaveProperty("deep");
 });
 
 test("ten unknown parameters are named, and no key of a client", () => {
@@ -216,17 +210,16 @@ test("ten unknown parameters are named, and no key of a client", () => {
   expect(warningsOfInput(parseArguments({ prompt: "x", negative_prompt: "y", wait_for_previous: true }))).toEqual([
     "Ignored unknown parameters: negative_prompt.",
   ]);
-  expect(warningsOfInput(parseArguments({ prompt: "x", ...unknown }))[0]).toMatch(/odd_9, ….$/);
+  expect(warningsOfInput(parseArguments({ prompt: "x", ...unknown }))[0]).toMatch(/odd_8, odd_9, ….$/);
   expect(warningsOfInput(parseArguments({ prompt: "x", [`long\n${"y".repeat(100)}`]: 1 }))).toEqual([
     `Ignored unknown parameters: long ${"y".repeat(35)}….`,
   ]);
 });
 
-test("only a ratio that contradicts the size is warned of", () => {
-  const size = { prompt: "x", width: 1920, height: 1080 };
-
-  expect(warningsOfInput(parseArguments({ ...size, aspect_ratio: "1:1" }))).toEqual([
-    "aspect_ratio 1:1 was not used: the size 1920x1080 was given.",
-  ]);
-  expect(warningsOfInput(parseArguments({ ...size, aspect_ratio: "16:9" }))).toEqual([]);
+test.each([
+  [undefined, []],
+  ["16:9", []],
+  ["1:1", ["aspect_ratio 1:1 was not used: the size 1368x768 was given."]],
+])("only a ratio that contradicts the size is warned of: %s", (aspect_ratio, warnings) => {
+  expect(warningsOfInput(parseArguments({ prompt: "x", width: 1368, height: 768, aspect_ratio }))).toEqual(warnings);
 });
