@@ -36,7 +36,7 @@ test("any JSON is looked into", () => {
 test("an id of ours is a new one, known until the answer or the cancellation", () => {
   const ids = new RequestIds();
 
-  expect([ids.assign("1"), ids.assign('"1"'), ids.assign("1")]).toEqual([1, 2, 3]);
+  expect(["1", '"1"', "1", "2"].map((written) => ids.assign(written))).toEqual([1, 2, 3, 4]);
   expect(ids.answer(2)).toBe('"1"');
   expect(ids.answer(2)).toBeUndefined();
   expect(ids.cancel("1")).toBe(3);
