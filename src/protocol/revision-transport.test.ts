@@ -2,7 +2,8 @@ import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
-import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
+import { name, version } from "../../package.json";
+import { manualClock } from "../../test/support/manual-clock.ts";
 import { metaOf } from "../../test/support/raw-requests.ts";
 import { waitFor } from "../../test/support/wait-for.ts";
 import { TOOL_NAME } from "../constants.ts";
@@ -10,19 +11,11 @@ import { offerView } from "../view/resources.ts";
 import { RevisionTransport } from "./revision-transport.ts";
 import { TASK_AFTER_MS, Tasks } from "./tasks.ts";
 
+const UI = "io.modelcontextprotocol/ui";
 const TASKS = "io.modelcontextprotocol/tasks";
 
-interface Setup {
-  readonly clock: ManualClock;
-  readonly received: JSONRPCMessage[];
-  readonly ask: (id: number, method: string, params: Readonly<Record<string, unknown>>) => Promise<JSONRPCMessage>;
-  readonly send: (message: JSONRPCMessage) => Promise<void>;
-  readonly reasons: unknown[];
-  readonly close: () => Promise<void>;
-}
-
 /** A server whose tool makes progress once and answers when it is aborted, or at once for the prompt "now". */
-async function setup(): Promise<Setup> {
+async function setup() {
   const clock = manualClock();
   const tasks = new Tasks(clock);
   const mcp = new McpServer({ name: "test", version: "1.0.0" });
@@ -49,17 +42,15 @@ async function setup(): Promise<Setup> {
     received.push(message);
   };
   const send = (message: JSONRPCMessage): Promise<void> => clientSide.send(message);
-  return {
-    clock,
-    received,
-    send,
-    reasons,
-    ask: async (id, method, params) => {
-      await send({ jsonrpc: "2.0", id, method, params });
-      return waitFor(`answer ${id}`, () => received.find((message) => "id" in message && message.id === id));
-    },
-    close: () => clientSide.close(),
+  const ask = async (
+    id: number,
+    method: string,
+    params: Readonly<Record<string, unknown>>,
+  ): Promise<JSONRPCMessage> => {
+    await send({ jsonrpc: "2.0", id, method, params });
+    return waitFor(`answer ${id}`, () => received.find((message) => "id" in message && message.id === id));
   };
+  return { clock, received, reasons, send, ask, close: () => clientSide.close() };
 }
 
 test("a request of an older revision passes untouched, both ways", async () => {
@@ -73,23 +64,50 @@ test("a request of an older revision passes untouched, both ways", async () => {
   });
 });
 
-test("discovery, lists and refusals have the form of the revision", async () => {
+test("discovery and lists have the form of the revision", async () => {
   const { ask } = await setup();
   const _meta = metaOf();
+  const listed = {
+    resultType: "complete",
+    ttlMs: 300_000,
+    cacheScope: "private",
+    _meta: { "io.modelcontextprotocol/serverInfo": { name, version } },
+  };
 
-  expect(await ask(1, "server/discover", { _meta })).toMatchObject({ result: { supportedVersions: ["2026-07-28"] } });
-  expect(await ask(2, "tools/list", { _meta })).toMatchObject({ result: { resultType: "complete", ttlMs: 300_000 } });
-  expect(await ask(3, "resources/list", { _meta })).toMatchObject({ error: { code: -32_601 } });
-  expect(await ask(4, "resources/list", { _meta: metaOf("io.modelcontextprotocol/ui") })).toHaveProperty("result");
-  expect(await ask(5, "ping", { _meta })).toMatchObject({ error: { code: -32_601 } });
-  expect(await ask(6, "tools/call", { name: "other", _meta })).toMatchObject({ error: { code: -32_602 } });
-  expect(await ask(7, "tasks/get", { taskId: "a", _meta })).toMatchObject({ error: { code: -32_021 } });
-  expect(await ask(8, "tasks/get", { taskId: "a", _meta: metaOf(TASKS) })).toMatchObject({ error: { code: -32_602 } });
-  expect(await ask(9, "resources/read", { uri: "x:", _meta })).toMatchObject({ error: { code: -32_602 } });
-  const other = { ...metaOf(), "io.modelcontextprotocol/protocolVersion": "2099-01-01" };
-  expect(await ask(10, "tools/list", { _meta: other })).toMatchObject({ error: { code: -32_022 } });
-  const lacking = { "io.modelcontextprotocol/protocolVersion": "2026-07-28" };
-  expect(await ask(11, "tools/list", { _meta: lacking })).toMatchObject({ error: { code: -32_602 } });
+  expect(await ask(1, "server/discover", { _meta })).toMatchObject({
+    result: {
+      ...listed,
+      supportedVersions: ["2026-07-28"],
+      capabilities: { tools: {}, extensions: { [TASKS]: {} } },
+      instructions: "Instructions.",
+    },
+  });
+  const tools = await ask(2, "tools/list", { _meta });
+  expect(tools).toMatchObject({ result: { ...listed, tools: [{ name: TOOL_NAME }] } });
+  expect(JSON.parse(JSON.stringify(tools))).not.toHaveProperty("result.tools.0.execution");
+  for (const [id, method] of ["resources/list", "resources/templates/list"].entries()) {
+    expect(await ask(3 + id, method, { _meta })).toMatchObject({ error: { code: -32_601 } });
+    expect(await ask(5 + id, method, { _meta: metaOf(UI) })).toMatchObject({ result: listed });
+  }
+});
+
+const OTHER_REVISION = { ...metaOf(), "io.modelcontextprotocol/protocolVersion": "2099-01-01" };
+const NO_CAPABILITIES = { "io.modelcontextprotocol/protocolVersion": "2026-07-28" };
+const SUPPORTED = { supported: ["2026-07-28"], requested: "2099-01-01" };
+const NEEDS_TASKS = { requiredCapabilities: { extensions: { [TASKS]: {} } } };
+
+test.each([
+  ["ping", {}, metaOf(), { code: -32_601, message: "Method not found" }],
+  ["tools/call", { name: "other" }, metaOf(), { code: -32_602, message: "Unknown tool: other" }],
+  ["tasks/get", { taskId: "a" }, metaOf(), { code: -32_021, data: NEEDS_TASKS }],
+  ["tasks/get", { taskId: "a" }, metaOf(TASKS), { code: -32_602 }],
+  ["resources/read", { uri: "x:" }, metaOf(), { code: -32_602 }],
+  ["tools/list", {}, OTHER_REVISION, { code: -32_022, data: SUPPORTED }],
+  ["tools/list", {}, NO_CAPABILITIES, { code: -32_602 }],
+])("%s with %j is refused in the form of the revision (case %#)", async (method, params, _meta, error) => {
+  const { ask } = await setup();
+
+  expect(await ask(1, method, { ...params, _meta })).toMatchObject({ error });
 });
 
 test("a call that is over soon is answered in one turn", async () => {

@@ -1,23 +1,23 @@
 import { expect, test } from "vitest";
-import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
+import { manualClock } from "../../test/support/manual-clock.ts";
 import { TASK_KEPT_MS } from "./task.ts";
 import { TASK_AFTER_MS, Tasks } from "./tasks.ts";
 
 const ANSWER = { jsonrpc: "2.0", id: 1, result: { content: [] } } as const;
 
-function setup(): { readonly clock: ManualClock; readonly tasks: Tasks } {
+function setup() {
   const clock = manualClock(1_000);
-  return { clock, tasks: new Tasks(clock) };
-}
-
-/** A call that has become a task. Returns the task's id. */
-async function lasting({ clock, tasks }: ReturnType<typeof setup>, requestId: number): Promise<unknown> {
-  let taskId: unknown;
-  tasks.follow(requestId, true, (task) => {
-    taskId = task.handOut()["taskId"];
-  });
-  await clock.advance(TASK_AFTER_MS);
-  return taskId;
+  const tasks = new Tasks(clock);
+  /** Makes a call that becomes a task, and resolves with the task's id. */
+  const last = async (requestId: number): Promise<unknown> => {
+    let taskId: unknown;
+    tasks.follow(requestId, true, (task) => {
+      taskId = task.handOut()["taskId"];
+    });
+    await clock.advance(TASK_AFTER_MS);
+    return taskId;
+  };
+  return { clock, tasks, last };
 }
 
 test("a call becomes a task after 30 s, not before", async () => {
@@ -33,12 +33,12 @@ test("a call becomes a task after 30 s, not before", async () => {
   expect(handedOut).toBe(1);
 });
 
-test.each([
-  ["is answered", (tasks: Tasks) => tasks.end(1, ANSWER)],
-  ["is cancelled", (tasks: Tasks) => tasks.drop(1)],
+test.each<[string, (tasks: Tasks) => unknown]>([
+  ["is answered", (tasks) => tasks.end(1, ANSWER)],
+  ["is cancelled", (tasks) => tasks.drop(1)],
   [
     "has lost its connection",
-    (tasks: Tasks) => {
+    (tasks) => {
       tasks.close();
     },
   ],
@@ -52,25 +52,27 @@ test.each([
   expect(tasks.ofCall(1)).toBeUndefined();
 });
 
-test("a task says when it began and changed, and how long it is kept", async () => {
-  const { clock, tasks } = setup();
-  const taskId = await lasting({ clock, tasks }, 1);
+test("a task says when it began and ended, and is kept as long as it says", async () => {
+  const { clock, tasks, last } = setup();
+  const taskId = await last(1);
   await clock.advance(10_000);
   tasks.end(1, ANSWER);
 
-  const task = tasks.find(taskId)?.fetch();
-
-  expect(task).toMatchObject({
+  expect(tasks.find(taskId)?.fetch()).toMatchObject({
     status: "completed",
     createdAt: "1970-01-01T00:00:01.000Z",
     lastUpdatedAt: "1970-01-01T00:00:41.000Z",
     ttlMs: TASK_KEPT_MS + 40_000,
   });
+  await clock.advance(TASK_KEPT_MS - 1);
+  expect(tasks.find(taskId)).toBeDefined();
+  await clock.advance(1);
+  expect(tasks.find(taskId)).toBeUndefined();
 });
 
 test("a task fails when its call is answered with an error of the protocol", async () => {
-  const { clock, tasks } = setup();
-  const taskId = await lasting({ clock, tasks }, 1);
+  const { tasks, last } = setup();
+  const taskId = await last(1);
   const error = { code: -32_603, message: "Internal error" };
 
   tasks.end(1, { jsonrpc: "2.0", id: 1, error });
@@ -78,27 +80,10 @@ test("a task fails when its call is answered with an error of the protocol", asy
   expect(tasks.find(taskId)?.fetch()).toMatchObject({ status: "failed", error, statusMessage: "Internal error" });
 });
 
-test("a task is kept for 15 minutes after its end", async () => {
-  const { clock, tasks } = setup();
-  const taskId = await lasting({ clock, tasks }, 1);
-  await clock.advance(200_000);
-  tasks.end(1, ANSWER);
-
-  await clock.advance(TASK_KEPT_MS - 1);
-  expect(tasks.find(taskId)).toBeDefined();
-  await clock.advance(1);
-  expect(tasks.find(taskId)).toBeUndefined();
-});
-
 test("of more than 100 ended tasks the oldest is forgotten", async () => {
-  const { clock, tasks } = setup();
-  const running = await lasting({ clock, tasks }, 1);
-  const ended = await Promise.all(
-    Array.from({ length: 101 }, (_, index) => {
-      const taskId = lasting({ clock, tasks }, index + 2);
-      return taskId;
-    }),
-  );
+  const { tasks, last } = setup();
+  const running = await last(1);
+  const ended = await Promise.all(Array.from({ length: 101 }, (_, index) => last(index + 2)));
   for (let requestId = 2; requestId <= 102; requestId++) tasks.end(requestId, ANSWER);
 
   expect(ended.map((taskId) => tasks.find(taskId) !== undefined)).toEqual([false, ...Array<boolean>(100).fill(true)]);
@@ -106,11 +91,11 @@ test("of more than 100 ended tasks the oldest is forgotten", async () => {
 });
 
 test("an answer is received at once, or when the task is fetched at its end", async () => {
-  const { clock, tasks } = setup();
+  const { tasks, last } = setup();
   const received: string[] = [];
   tasks.follow(1, true, () => undefined);
   tasks.deliveryOf(1)?.onReceived(() => received.push("at once"));
-  const taskId = await lasting({ clock, tasks }, 2);
+  const taskId = await last(2);
   tasks.deliveryOf(2)?.onReceived(() => received.push("fetched"));
 
   tasks.find(taskId)?.fetch();
@@ -123,8 +108,8 @@ test("an answer is received at once, or when the task is fetched at its end", as
 });
 
 test("the client of a task may be gone when it has not asked for 55 s", async () => {
-  const { clock, tasks } = setup();
-  const taskId = await lasting({ clock, tasks }, 1);
+  const { clock, tasks, last } = setup();
+  const taskId = await last(1);
   const mayBeGone = (): boolean | undefined => tasks.deliveryOf(1)?.mayBeGone();
 
   await clock.advance(54_999);
