@@ -1,6 +1,6 @@
-import { constants, type FileHandle, lstat, open, readlink } from "node:fs/promises";
+import { constants, type FileHandle, open } from "node:fs/promises";
 import { isInside } from "../text/paths.ts";
-import { PLATFORM, type Platform, realpath } from "./real-path.ts";
+import { type FileId, PLATFORM, type Platform } from "./real-path.ts";
 
 /** Windows has neither of the last two: there they count as 0. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -18,13 +18,17 @@ const LOOKS = 3;
  * @returns undefined when it is outside; the caller closes the file
  * @throws the file system's error
  */
-export async function openInside(path: string, directories: readonly string[]): Promise<FileHandle | undefined> {
-  const real = await realpath(path);
-  if (!(await isInsideAny(real, directories))) return undefined;
+export async function openInside(
+  path: string,
+  directories: readonly string[],
+  platform: Platform = PLATFORM,
+): Promise<FileHandle | undefined> {
+  const real = await platform.realpath(path);
+  if (!(await isInsideAny(real, directories, platform))) return undefined;
   const file = await open(real, OPEN_FLAGS);
   let isProved = false;
   try {
-    isProved = await isStillInside(file, real, directories);
+    isProved = await isStillInside(file, real, directories, platform);
     return isProved ? file : undefined;
   } finally {
     if (!isProved) await file.close();
@@ -45,28 +49,28 @@ export async function isInsideAny(
 }
 
 /**
- * Linux says where an open file lies; elsewhere, and where a file system that ignores case says it in other letters,
- * the path has to lead to the same file each time it is asked: one look falls between two swaps too easily. Source:
- * proc_pid_fd(5).
+ * Where the system does not say where an open file lies, or says it in other letters because the file system ignores
+ * case, the path has to lead to the same file each time it is asked: one look falls between two swaps too easily.
  */
-async function isStillInside(file: FileHandle, real: string, directories: readonly string[]): Promise<boolean> {
-  const opened =
-    process.platform === "linux" ? await readlink(`/proc/self/fd/${file.fd}`).catch(() => undefined) : undefined;
-  if (opened !== undefined && (await isInsideAny(opened, directories))) return true;
+async function isStillInside(
+  file: FileHandle,
+  real: string,
+  directories: readonly string[],
+  platform: Platform,
+): Promise<boolean> {
+  const opened = await platform.pathOf(file);
+  if (opened !== undefined && (await isInsideAny(opened, directories, platform))) return true;
   if (opened !== undefined && opened.toLowerCase() !== real.toLowerCase()) return false;
   const openFile = await file.stat({ bigint: true });
   for (let look = 0; look < LOOKS; look += 1) {
-    const again = await realpath(real);
-    const found = await lstat(again, { bigint: true });
-    if (!isSameFile(openFile, found) || !(await isInsideAny(again, directories))) return false;
+    const again = await platform.realpath(real);
+    const found = await platform.lstat(again);
+    if (!isSameFile(openFile, found) || !(await isInsideAny(again, directories, platform))) return false;
   }
   return true;
 }
 
-/**
- * By device and file number. Only the low half of the device: Windows' serial number of a volume has 64 bits when asked
- * by path and 32 when asked by handle.
- */
-function isSameFile(one: { dev: bigint; ino: bigint }, other: { dev: bigint; ino: bigint }): boolean {
+/** Only the low half of the device: Windows' serial number of a volume has 64 bits by path, and 32 by handle. */
+function isSameFile(one: FileId, other: FileId): boolean {
   return BigInt.asUintN(32, one.dev) === BigInt.asUintN(32, other.dev) && one.ino === other.ino;
 }

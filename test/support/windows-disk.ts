@@ -1,5 +1,5 @@
 import { win32 } from "node:path";
-import type { Platform } from "../../src/utils/real-path.ts";
+import type { FileId, Platform } from "../../src/utils/real-path.ts";
 
 /** Directories on a Windows machine, in memory. */
 export interface WindowsDisk {
@@ -29,7 +29,7 @@ export function windowsDisk(paths: readonly string[], mapped: Readonly<Record<st
   const find = (path: string): string => {
     asked.push(path);
     const found = spellings.get(key(path));
-    if (found === undefined) throw Object.assign(new Error(`ENOENT: ${path}`), { code: "ENOENT" });
+    if (found === undefined) throw failure("ENOENT", path);
     return found;
   };
   const realpath = async (path: string): Promise<string> => {
@@ -39,14 +39,25 @@ export function windowsDisk(paths: readonly string[], mapped: Readonly<Record<st
   };
   const mkdir = (path: string): Promise<void> => {
     asked.push(path);
+    if (spellings.has(key(path))) {
+      return Promise.reject(failure(win32.dirname(path) === path ? "EPERM" : "EEXIST", path));
+    }
     add(path);
     return Promise.resolve();
   };
+  const lstat = async (path: string): Promise<FileId> => {
+    await realpath(path);
+    return { dev: 0n, ino: 0n };
+  };
   return {
-    platform: { path: win32, realpath, lstat: realpath, mkdir },
+    platform: { path: win32, realpath, lstat, mkdir, pathOf: () => Promise.resolve(undefined) },
     asked,
     directories: () => [...spellings.values()],
   };
+}
+
+function failure(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
 }
 
 /** NTFS turns each letter into its capital by a table of its own, in which KELVIN SIGN stays as it is. */
