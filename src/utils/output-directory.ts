@@ -33,23 +33,22 @@ export async function resolveOutputDirectory(
   const { path, realpath } = platform;
   const words = requested ?? defaultDirectory;
   if (words.includes("\0")) throw outside(words, base);
-  const badName = requested === undefined ? undefined : badDirectoryName(requested, path);
+  const badName = badDirectoryName(requested ?? "", path);
   if (badName !== undefined) throw invalidName(words, badName);
   const expanded = expandHome(words, homeDirectory, path);
   if (expanded === undefined) throw homeless(words);
   const target = await meantTarget(path.resolve(base, expanded), platform);
-  const isSeen = !isOnForeignShare(target, [base], path);
-  const found = isSeen ? realpath(target).catch(() => undefined) : undefined;
   const realBase = await blamingDirectory(base, base, () => realPathOf(base, platform));
   return blamingDirectory(target, base, async () => {
-    if (!isSeen && isOnForeignShare(target, [realBase], path)) throw outside(words, base);
+    if (isOnForeignShare(target, [base, realBase], path)) throw outside(words, base);
+    const found = await realpath(target).catch(() => undefined);
     const real =
-      (await found) ??
+      found ??
       (await realPathOf(target, platform).catch((error: unknown) => {
         throw isInside(base, target, path) ? error : outside(words, base);
       }));
     if (!isInside(realBase, real, path)) throw outside(words, base);
-    if ((await found) === undefined) {
+    if (found === undefined) {
       if (await hasPlaceholder(target, platform)) throw unfilled(words);
       await makeDirectory(real, platform);
       if (!isInside(await realpath(base), await realpath(real), path)) throw outside(words, base);
@@ -60,11 +59,11 @@ export async function resolveOutputDirectory(
 
 /** Elsewhere than on Windows a model may escape a blank as a shell wants it, when no directory is spelled so. */
 async function meantTarget(target: string, platform: Platform): Promise<string> {
-  const unescaped = target.replaceAll("\\ ", " ");
-  if (platform.path.sep === "\\" || unescaped === target) return target;
-  const escaped = /^.*?\\ [^/]*/.exec(target)?.[0] ?? target;
+  const escaped = /^[^]*?\\ [^/]*/.exec(target)?.[0];
+  if (platform.path.sep === "\\" || escaped === undefined) return target;
+  const unescape = (path: string): string => path.replaceAll("\\ ", " ");
   const isThere = (path: string): Promise<boolean> => exists(path, platform).catch(() => false);
-  return !(await isThere(escaped)) && (await isThere(escaped.replaceAll("\\ ", " "))) ? unescaped : target;
+  return !(await isThere(escaped)) && (await isThere(unescape(escaped))) ? unescape(target) : target;
 }
 
 /** Whether a name looks like a placeholder and is not on the disk. */
