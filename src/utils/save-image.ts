@@ -20,6 +20,7 @@ export interface WrittenImage extends AsyncDisposable {
 /**
  * Streams one image into a temporary file of the directory.
  *
+ * @param makeFile - makes and opens the file
  * @throws ImageError when the bytes are no image or cannot be written; the source's own error; the signal's reason on
  *   abort. Then the temporary file is gone
  */
@@ -27,12 +28,14 @@ export async function writeImage(
   source: AsyncIterable<Uint8Array>,
   directory: string,
   signal: AbortSignal,
+  makeFile: typeof open = open,
 ): Promise<WrittenImage> {
   signal.throwIfAborted();
   const temporary = temporaryPath(directory);
   const remove = (): Promise<void> => removeFile(temporary).catch(() => undefined);
   try {
-    const { bytes, header, isTruncated } = await write(temporary, source, directory, signal);
+    const file = await onDisk(directory, () => makeFile(temporary, "wx+"));
+    const { bytes, header, isTruncated } = await write(file, source, directory, signal);
     if (header === undefined) throw new ImageError("What MiniMax delivered is not a JPEG, PNG or WebP image.");
     return { temporary, header, bytes, isTruncated, [Symbol.asyncDispose]: remove };
   } catch (error) {
@@ -76,12 +79,11 @@ async function onDisk<T>(directory: string, operation: () => Promise<T>): Promis
 }
 
 async function write(
-  path: string,
+  file: FileHandle,
   source: AsyncIterable<Uint8Array>,
   directory: string,
   signal: AbortSignal,
 ): Promise<{ bytes: number; header: ImageHeader | undefined; isTruncated: boolean }> {
-  const file = await onDisk(directory, () => open(path, "wx+"));
   let bytes = 0;
   let head: Uint8Array = new Uint8Array();
   let tail = Buffer.alloc(0);

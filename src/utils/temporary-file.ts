@@ -18,9 +18,9 @@ export async function removeFile(path: string): Promise<void> {
 }
 
 /**
- * Gives a finished file its name in one step. A hard link does that; where it fails for any reason but that the name is
- * taken (FAT and network shares say so in many ways), the name is reserved by an empty file of our own, which the
- * finished one then replaces.
+ * Gives a finished file its name in one step. A hard link does that; where it fails for any reason (FAT and network
+ * shares say so in many ways), the name is reserved, if it is free, by an empty file of our own, which the finished one
+ * then replaces.
  *
  * @param makeLink - makes the hard link
  * @returns false when the name is taken; then nothing has changed
@@ -28,10 +28,7 @@ export async function removeFile(path: string): Promise<void> {
  */
 export async function claimName(temporary: string, path: string, makeLink: typeof link = link): Promise<boolean> {
   try {
-    await makeLink(temporary, path).catch(async (error: unknown) => {
-      if (systemCode(error) === "EEXIST") throw error;
-      await reserveAndReplace(temporary, path);
-    });
+    await makeLink(temporary, path).catch(() => reserveAndReplace(temporary, path));
     return true;
   } catch (error) {
     if (systemCode(error) === "EEXIST") return false;
@@ -44,7 +41,7 @@ async function reserveAndReplace(temporary: string, path: string): Promise<void>
   try {
     await rename(temporary, path);
   } catch (error) {
-    await rm(path, { force: true });
+    await removeFile(path);
     throw error;
   }
 }
