@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import fc from "fast-check";
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { endsEarly, type ImageHeader, readImageHeader } from "./image-header.ts";
@@ -20,17 +19,14 @@ type Encoding = (image: Sharp) => Sharp;
 const ENCODINGS: readonly (readonly [string, ImageHeader["extension"], 3 | 4, Encoding])[] = [
   ["a baseline JPEG", "jpeg", 3, (image) => image.jpeg()],
   ["a progressive JPEG", "jpeg", 3, (image) => image.jpeg({ progressive: true })],
-  ["a JPEG without chroma subsampling", "jpeg", 3, (image) => image.jpeg({ chromaSubsampling: "4:4:4" })],
   ["a grey JPEG", "jpeg", 3, (image) => image.grayscale().jpeg()],
   ["a JPEG with a colour profile", "jpeg", 3, (image) => image.withIccProfile("srgb").jpeg()],
   ["a JPEG with EXIF", "jpeg", 3, (image) => image.withExif({ IFD0: { Copyright: "Ada" } }).jpeg()],
   ["a PNG", "png", 3, (image) => image.png()],
-  ["an interlaced PNG", "png", 3, (image) => image.png({ progressive: true })],
   ["a PNG with a palette", "png", 3, (image) => image.png({ palette: true })],
   ["a PNG with alpha", "png", 4, (image) => image.png()],
   ["a lossy WebP", "webp", 3, (image) => image.webp()],
   ["a lossless WebP", "webp", 3, (image) => image.webp({ lossless: true })],
-  ["a lossy WebP with alpha", "webp", 4, (image) => image.webp()],
   ["a lossless WebP with alpha", "webp", 4, (image) => image.webp({ lossless: true })],
   ["a WebP with EXIF", "webp", 3, (image) => image.withExif({ IFD0: { Copyright: "Ada" } }).webp()],
 ];
@@ -62,14 +58,7 @@ function isCut(file: Buffer): boolean {
 }
 
 function pngHeader(width: number, height: number): Buffer {
-  const head = Buffer.from(
-    bytes(
-      "\x89PNG\r\n\x1a\n",
-      [0, 0, 0, 13],
-      "IHDR",
-      Array.from({ length: 17 }, () => 0),
-    ),
-  );
+  const head = Buffer.concat([bytes("\x89PNG\r\n\x1a\n", [0, 0, 0, 13], "IHDR"), Buffer.alloc(17)]);
   head.writeUInt32BE(width, 16);
   head.writeUInt32BE(height, 20);
   return head;
@@ -85,29 +74,23 @@ const VP8X_PAYLOAD = [0, 0, 0, 0, 9, 0, 0, 19, 0, 0];
 const FRAME_HEADER = [0xff, 0xc0, 0, 17, 8, 0, 20, 0, 10, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
 
 describe.each(ENCODINGS)("%s", (_name, extension, channels, encode) => {
-  test.each(SIZES)("of %i by %i pixels is measured", async (width, height) => {
+  test.each(SIZES)("of %i by %i pixels is measured, also inside a larger buffer", async (width, height) => {
     const file = await encode(render(width, height, channels)).toBuffer();
+    const larger = Buffer.concat([randomBytes(13), file, randomBytes(13)]);
 
     expect(readImageHeader(file)).toEqual(header(extension, width, height));
+    expect(readImageHeader(larger.subarray(13, -13))).toEqual(header(extension, width, height));
   });
 
   test("is measured rightly or not at all when it is cut off", async () => {
     const file = await encode(render(257, 255, channels)).toBuffer();
     const whole = header(extension, 257, 255);
-    const read = Array.from({ length: Math.min(file.length, HEADER_REGION_BYTES) }, (_, length) =>
-      readImageHeader(file.subarray(0, length)),
-    );
-    const firstRead = read.findIndex((found) => found !== undefined);
+    const lengths = [...Array(Math.min(file.length, HEADER_REGION_BYTES)).keys()];
+    const read = lengths.map((length) => readImageHeader(file.subarray(0, length)));
+    const measured = read.slice(read.findIndex((found) => found !== undefined));
 
-    expect(firstRead).toBeGreaterThan(20);
-    expect(read.slice(firstRead)).toEqual(read.slice(firstRead).map(() => whole));
-  });
-
-  test("is measured inside a larger buffer", async () => {
-    const file = await encode(render(17, 33, channels)).toBuffer();
-    const larger = Buffer.concat([randomBytes(13), file, randomBytes(13)]);
-
-    expect(readImageHeader(larger.subarray(13, 13 + file.length))).toEqual(header(extension, 17, 33));
+    expect(read[20]).toBeUndefined();
+    expect(measured).toEqual(measured.map(() => whole));
   });
 
   test("ends early only when its last bytes are missing", async () => {
@@ -145,9 +128,6 @@ test.each([
   ["one byte too short", FRAME_HEADER.slice(0, 8)],
   ["metadata to beyond the bytes at hand", [0xff, APP1, 0xff, 0xff, ...FRAME_HEADER]],
   ["a scan first", [0xff, 0xda, 0, 12, ...Array<number>(10).fill(0), ...FRAME_HEADER]],
-  ["an end first", [0xff, 0xd9, ...FRAME_HEADER]],
-  ["a second start first", [0xff, 0xd8, ...FRAME_HEADER]],
-  ["no marker", [0x00, 0x00, ...FRAME_HEADER]],
   ["a frame header without its marker", [0x00, ...FRAME_HEADER.slice(1)]],
   ["a reserved marker first", [0xff, 0x02, 0, 9, 8, 0, 1, 0, 1, 0, 0, ...FRAME_HEADER]],
   ["a restart first", [0xff, 0xd0, 0, 9, 8, 0, 1, 0, 1, 0, 0, ...FRAME_HEADER]],
@@ -178,6 +158,12 @@ test("the scale of a lossy WebP is no part of its size", () => {
   );
 });
 
+test("the size of an extended WebP has three bytes", () => {
+  const head = webpHeader("VP8X", [0, 0, 0, 0, 9, 0, 1, 19, 0, 2]);
+
+  expect(readImageHeader(head)).toEqual(header("webp", 10 + 0x1_0000, 20 + 0x2_0000));
+});
+
 const TEXT = "0123456789abcdef";
 
 test.each([
@@ -188,15 +174,8 @@ test.each([
   ["a JPEG without its start", bytes([0, 0], FRAME_HEADER)],
   ["a lossy WebP without its start code", bytes("RIFF", [40, 0, 0, 0], "WEBPVP8 ", [10, 0, 0, 0], TEXT)],
   ["a lossless WebP without its signature", bytes("RIFF", [40, 0, 0, 0], "WEBPVP8L", [10, 0, 0, 0], TEXT)],
-  ["a GIF", bytes("GIF89a", [1, 0, 1, 0, 0x80, 0, 0], TEXT, TEXT)],
-  ["an AVIF", bytes([0, 0, 0, 32], "ftypavif", [0, 0, 0, 0], "avifmif1miafMA1B", TEXT)],
   ["HTML", bytes("<!doctype html><title>Access denied</title><p>The link has expired.</p>")],
   ["the start of a JPEG", bytes([0xff, 0xd8, 0xff])],
-  ["the signature of a PNG", bytes("\x89PNG\r\n\x1a\n")],
-  [
-    "a PNG whose line ends were converted",
-    Buffer.from(pngHeader(9, 9).toString("latin1").replace("\r\n", "\n"), "latin1"),
-  ],
   ["a PNG without a width", pngHeader(0, 5)],
   ["a PNG without a height", pngHeader(5, 0)],
   ["a PNG one byte too short", pngHeader(5, 5).subarray(0, 32)],
@@ -212,25 +191,4 @@ test.each([
 
 test("a PNG is measured by its first 33 bytes", () => {
   expect(readImageHeader(pngHeader(5, 6))).toEqual(header("png", 5, 6));
-});
-
-const beginnings = fc.constantFrom(
-  bytes(""),
-  bytes([0xff, 0xd8, 0xff]),
-  bytes([0xff, 0xd8, 0xff, 0xe0, 0, 2]),
-  bytes("\x89PNG\r\n\x1a\n", [0, 0, 0, 13], "IHDR"),
-  bytes("RIFF", [1, 2, 3, 4], "WEBPVP8 ", [1, 2, 3, 4, 0, 0, 0, 0x9d, 1, 0x2a]),
-  bytes("RIFF", [1, 2, 3, 4], "WEBPVP8L", [1, 2, 3, 4, 0x2f]),
-  bytes("RIFF", [1, 2, 3, 4], "WEBPVP8X", [1, 2, 3, 4]),
-);
-
-test("no bytes make it throw, and a size is whole and above zero", () => {
-  fc.assert(
-    fc.property(beginnings, fc.uint8Array({ maxLength: 80 }), (beginning, rest) => {
-      const { width, height } = readImageHeader(Buffer.concat([beginning, rest])) ?? { width: 1, height: 1 };
-
-      expect(Number.isInteger(width) && width > 0 && Number.isInteger(height) && height > 0).toBe(true);
-    }),
-    { numRuns: 300 },
-  );
 });
