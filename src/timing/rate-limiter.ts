@@ -59,7 +59,7 @@ export class RateLimiter {
     this.#queue.push(ticket);
     try {
       this.#assertInTime(ticket, deadlineMs);
-      if (callsAhead() > 0 || ticket.startsAtMs() > this.clock.monotonicMs()) onWait(ticket);
+      if (ticket.startsAtMs() > this.clock.monotonicMs()) onWait(ticket);
       await unlessAborted(previous, signal);
       for (let waitMs; (waitMs = ticket.startsAtMs() - this.clock.monotonicMs()) > 0;) {
         this.#assertInTime(ticket, deadlineMs);
