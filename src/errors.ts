@@ -225,14 +225,9 @@ export class QueueTimeoutError extends UserFacingError {
 export class RetriesExhaustedError extends UserFacingError {
   override readonly name = "RetriesExhaustedError";
 
-  /** @param nextWaitMs - how long the wait would have been that was not begun; absent when the attempts were used up */
-  constructor(cause: UserFacingError, attempts: number, nextWaitMs?: number) {
-    super(
-      nextWaitMs === undefined
-        ? `${cause.message} Tried ${attempts} times.`
-        : `${cause.message} The next attempt was due in ${formatSeconds(nextWaitMs)}, after this call's deadline.`,
-      { ...cause.details, cause, retryAfterMs: undefined },
-    );
+  /** @param why - a sentence */
+  constructor(cause: UserFacingError, why: string) {
+    super(`${cause.message} ${why}`, { ...cause.details, cause, retryAfterMs: undefined });
   }
 }
 

@@ -4,11 +4,6 @@ import { deferred } from "../../test/support/deferred.ts";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { unlessAborted, WaitLimit, withGrace } from "./abort.ts";
 
-const REASONS = [
-  ["an error", new Error("cancelled")],
-  ["a text", "AbortError: user-cancel"],
-  ["nothing", undefined],
-] as const;
 const NEVER = new AbortController().signal;
 
 function pending(): Promise<never> {
@@ -26,7 +21,7 @@ describe("unlessAborted", () => {
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 
-  test("rejects with the reason as soon as the signal aborts", async () => {
+  test("rejects with the reason on an abort, before or after", async () => {
     const controller = new AbortController();
     const work = deferred<string>();
     const running = unlessAborted(work.promise, controller.signal);
@@ -34,11 +29,8 @@ describe("unlessAborted", () => {
     controller.abort("closing");
 
     await expect(running).rejects.toBe("closing");
+    await expect(unlessAborted(work.promise, controller.signal)).rejects.toBe("closing");
     work.reject(new Error("a later rejection is swallowed"));
-  });
-
-  test("rejects at once when the signal has aborted before", async () => {
-    await expect(unlessAborted(pending(), AbortSignal.abort("closing"))).rejects.toBe("closing");
   });
 });
 
@@ -59,6 +51,7 @@ describe("WaitLimit", () => {
   test.each([
     [0, 1_000],
     [600, 2_000],
+    [1_500, 2_500],
   ])("a wait begun after %i ms is over at %i ms", async (beginsMs, endsMs) => {
     const clock = manualClock();
     using limit = new WaitLimit(clock, 1_000, NEVER);
@@ -94,12 +87,10 @@ describe("withGrace", () => {
     await expect(withGrace(Promise.reject(failure), NEVER, 1)).rejects.toBe(failure);
   });
 
-  test.each(REASONS)("lets work finish after an abort with %s", async (_what, reason) => {
-    const cancel = new AbortController();
+  test("lets work finish after an abort", async () => {
     const work = deferred<string>();
-    const running = withGrace(work.promise, cancel.signal, 10_000);
+    const running = withGrace(work.promise, AbortSignal.abort("closing"), 10_000);
 
-    cancel.abort(reason);
     setImmediate(() => {
       work.resolve("cleaned up");
     });
@@ -107,12 +98,7 @@ describe("withGrace", () => {
     expect(await running).toBe("cleaned up");
   });
 
-  test.each(REASONS)("leaves hung work alone after an abort with %s", async (_what, reason) => {
-    const cancel = new AbortController();
-    const running = withGrace(pending(), cancel.signal, 1);
-
-    cancel.abort(reason);
-
-    await expect(running).rejects.toBe(cancel.signal.reason);
+  test("leaves hung work alone after an abort", async () => {
+    await expect(withGrace(pending(), AbortSignal.abort("closing"), 1)).rejects.toBe("closing");
   });
 });

@@ -22,7 +22,7 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
     };
     promise.then(resolve, reject).finally(settle);
     if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
+    else signal.addEventListener("abort", abort);
   });
 }
 
@@ -36,19 +36,10 @@ export async function withGrace<T>(work: Promise<T>, signal: AbortSignal, graceM
   try {
     return await unlessAborted(work, signal);
   } catch (error) {
-    if (!signal.aborted) throw error;
-    const settled = new AbortController();
-    const grace = sleep(graceMs, undefined, { signal: settled.signal }).then(
-      () => {
-        throw error;
-      },
-      () => work,
-    );
-    try {
-      return await Promise.race([work, grace]);
-    } finally {
-      settled.abort(NO_LONGER_NEEDED);
-    }
+    const grace = sleep(graceMs).then(() => {
+      throw error;
+    });
+    return await Promise.race([work, grace]);
   }
 }
 

@@ -23,6 +23,6 @@ export const systemClock: Clock = {
         resolve();
       }, ms);
       if (signal.aborted) abort();
-      else signal.addEventListener("abort", abort, { once: true });
+      else signal.addEventListener("abort", abort);
     }),
 };

@@ -19,15 +19,6 @@ function startProgress(budgetMs = BUDGET_MS): { progress: Progress; clock: Manua
   return { progress, clock, sent };
 }
 
-function expectRising(steps: readonly ProgressStep[]): void {
-  let last = 0;
-  for (const { progress, total } of steps) {
-    expect(progress).toBeGreaterThan(last);
-    expect(progress).toBeLessThan(total);
-    last = progress;
-  }
-}
-
 const saying =
   (text: string): Activity =>
   () =>
@@ -37,59 +28,44 @@ test("an activity is told at once, and again every interval", async () => {
   const { progress, clock, sent } = startProgress();
   progress.report((nowMs) => `generating, ${nowMs} ms`);
   expect(sent).toEqual([{ progress: 1, total: 100, message: "generating, 0 ms", atMs: 0 }]);
-
-  await clock.advance(INTERVAL_MS * 2);
-
-  expect(sent.map(({ message }) => message).slice(1)).toEqual(["generating, 5000 ms", "generating, 10000 ms"]);
-});
-
-test("a new activity is told at once, and is the one that is repeated", async () => {
-  const { progress, clock, sent } = startProgress();
-  progress.report(saying("generating"));
-  await clock.advance(1_000);
+  await clock.advance(INTERVAL_MS + 1_000);
 
   progress.report(saying("saving"));
   await clock.advance(INTERVAL_MS);
 
-  expect(sent).toMatchObject([
-    { message: "generating", atMs: 0 },
-    { message: "saving", atMs: 1_000 },
-    { message: "saving", atMs: INTERVAL_MS },
+  expect(sent.slice(1)).toMatchObject([
+    { message: "generating, 5000 ms" },
+    { message: "saving", atMs: INTERVAL_MS + 1_000 },
+    { message: "saving", atMs: INTERVAL_MS * 2 },
   ]);
   expect(clock.sleepers()).toBe(1);
 });
 
-test("every step of a call is whole, rising and below the total", async () => {
+test("every step of a call is whole, and rises beyond its time, too", async () => {
   const change = fc.record({
     atMs: fc.nat({ max: BUDGET_MS }),
     usualMs: fc.constantFrom(undefined, 1, 3_000, 20_000),
   });
   await fc.assert(
-    fc.asyncProperty(fc.array(change, { maxLength: 12 }), async (changes) => {
+    fc.asyncProperty(fc.array(change, { minLength: 12, maxLength: 12 }), async (changes) => {
       const { progress, clock, sent } = startProgress();
-      progress.report(saying("checking the request"));
+      progress.report(saying("checking the request"), 1);
       for (const { atMs, usualMs } of changes.toSorted((left, right) => left.atMs - right.atMs)) {
         await clock.advance(atMs - clock.monotonicMs());
         progress.report(saying("something else"), usualMs);
       }
       await clock.advance(BUDGET_MS - clock.monotonicMs());
-
       expect(sent).toHaveLength(1 + changes.length + BUDGET_MS / INTERVAL_MS);
       expect(sent.filter((step) => !Number.isInteger(step.progress))).toEqual([]);
-      expectRising(sent);
+
+      await clock.advance(120_000);
+      for (const [index, step] of sent.entries()) {
+        expect(step.progress).toBeGreaterThan(sent[index - 1]?.progress ?? 0);
+        expect(step.progress).toBeLessThan(step.total);
+      }
     }),
     { numRuns: 50 },
   );
-});
-
-test("progress goes on rising below the total beyond the budget", async () => {
-  const { progress, clock, sent } = startProgress();
-  progress.report(saying("generating"), 20_000);
-
-  await clock.advance(BUDGET_MS + 120_000);
-
-  expect(sent).toHaveLength(1 + (BUDGET_MS + 120_000) / INTERVAL_MS);
-  expectRising(sent);
 });
 
 test("progress is halfway to the total after the usual time", async () => {

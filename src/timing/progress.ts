@@ -53,7 +53,7 @@ export class Progress implements Disposable {
     this.#span =
       usualMs === undefined ? undefined : { from: this.#percent, sinceMs: this.clock.monotonicMs(), usualMs };
     this.#tell();
-    if (isFirst) void this.#repeat();
+    if (isFirst) this.#repeat().catch(() => undefined);
   };
 
   /** No more is sent from now on. */
@@ -62,13 +62,9 @@ export class Progress implements Disposable {
   }
 
   async #repeat(): Promise<void> {
-    try {
-      for (;;) {
-        await this.clock.sleep(INTERVAL_MS, this.#stopped.signal);
-        this.#tell();
-      }
-    } catch {
-      return;
+    for (;;) {
+      await this.clock.sleep(INTERVAL_MS, this.#stopped.signal);
+      this.#tell();
     }
   }
 

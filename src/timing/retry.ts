@@ -1,4 +1,5 @@
 import { RetriesExhaustedError, UserFacingError } from "../errors.ts";
+import { formatSeconds } from "../text/text.ts";
 import type { Clock } from "./clock.ts";
 
 /** How often and how patiently something is retried. */
@@ -37,7 +38,7 @@ export const DEFAULT_POLICY: BackoffPolicy = { retries: 3, baseMs: 1000, capMs: 
  * Full jitter: uniform in `[0, min(capMs, baseMs * 2 ** attempt))`, in milliseconds; `attempt` starts at 0. Source: AWS
  * Architecture Blog, "Exponential Backoff And Jitter".
  */
-export function fullJitter(attempt: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
+function fullJitter(attempt: number, { baseMs, capMs }: BackoffPolicy, random: () => number): number {
   return random() * Math.min(capMs, baseMs * 2 ** attempt);
 }
 
@@ -58,10 +59,13 @@ export async function retry<T>(
       return await operation();
     } catch (error) {
       if (!(error instanceof UserFacingError) || error.details.retryAfterMs === undefined) throw error;
-      if (attempt >= policy.retries) throw new RetriesExhaustedError(error, attempt + 1);
+      if (attempt >= policy.retries) throw new RetriesExhaustedError(error, `Tried ${attempt + 1} times.`);
       const waitMs = error.details.retryAfterMs + fullJitter(attempt, policy, random);
       const untilMs = clock.monotonicMs() + waitMs;
-      if (untilMs >= deadlineMs) throw new RetriesExhaustedError(error, attempt + 1, waitMs);
+      if (untilMs >= deadlineMs) {
+        const dueIn = `The next attempt was due in ${formatSeconds(waitMs)}, after this call's deadline.`;
+        throw new RetriesExhaustedError(error, dueIn);
+      }
       onWait({ error, nextAttempt: attempt + 2, attempts: policy.retries + 1, untilMs });
       await clock.sleep(waitMs, signal);
     }
