@@ -1,6 +1,6 @@
 import { GENERATION_USUAL_MS, IMAGE_GENERATION_PATH, TRANSIENT_HTTP_STATUSES } from "./constants.ts";
 import { afterSending, ImageError, UnknownOutcomeError, UserFacingError } from "./errors.ts";
-import { certificateCodeOf, interruptionOf, reasonOf, toUnsentError, withProxy } from "./minimax/fetch-failures.ts";
+import { interruptionOf, toDownloadError, toUnsentError } from "./minimax/fetch-failures.ts";
 import { type KeyCheck, keyCheckOf } from "./minimax/key-check.ts";
 import { redirectTarget, secureLink } from "./minimax/links.ts";
 import { type GenerationResult, interpretReply } from "./minimax/reply.ts";
@@ -67,9 +67,9 @@ export class MiniMaxClient {
    *   call is cancelled
    */
   async generateImages(request: GenerationRequest, call: RequestContext): Promise<GenerationResult> {
-    const attempts = { wasSent: false };
+    const attempts = { sent: 0 };
     const onSent = (): void => {
-      attempts.wasSent = true;
+      attempts.sent += 1;
       call.setMayBeBilled(true);
     };
     const attempt = async (): Promise<GenerationResult> => {
@@ -95,7 +95,7 @@ export class MiniMaxClient {
     try {
       return await retry(attempt, this.timing, { signal: call.signal, deadlineMs: call.deadlineMs, onWait });
     } catch (error) {
-      throw attempts.wasSent ? afterSending(error) : error;
+      throw attempts.sent > 0 ? afterSending(error) : error;
     }
   }
 
@@ -137,9 +137,7 @@ export class MiniMaxClient {
       return read();
     } catch (error) {
       const pauseMs = error instanceof UserFacingError ? (error.details.retryAfterMs ?? 0) : 0;
-      if (pauseMs > 0) {
-        this.rateLimiter.pauseUntil(this.timing.clock.monotonicMs() + Math.min(pauseMs, PAUSE_MAX_MS));
-      }
+      this.rateLimiter.pauseUntil(this.timing.clock.monotonicMs() + Math.min(pauseMs, PAUSE_MAX_MS));
       throw error;
     }
   }
@@ -196,11 +194,7 @@ export class MiniMaxClient {
       }
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof ImageError) throw error;
-      throw new ImageError(
-        `The image could not be downloaded from ${link.host} (${withProxy(reasonOf(error), this.proxy)}).`,
-        { retryAfterMs: certificateCodeOf(error) === undefined ? 0 : undefined, cause: error },
-      );
+      throw error instanceof ImageError ? error : toDownloadError(error, link.host, this.proxy);
     } finally {
       ended.abort(NO_LONGER_NEEDED);
     }
@@ -213,7 +207,7 @@ async function get(link: URL, signal: AbortSignal, allowLoopback: boolean, redir
   if (response.ok) return response;
   await response.body?.cancel();
   const location = response.headers.get("location");
-  if (response.status < 300 || response.status >= 400 || location === null) {
+  if (response.status >= 400 || location === null) {
     const retryAfterMs = response.status >= 500 || TRANSIENT_HTTP_STATUSES.has(response.status) ? 0 : undefined;
     throw new ImageError(`The image could not be downloaded: ${link.host} responded with HTTP ${response.status}.`, {
       retryAfterMs,

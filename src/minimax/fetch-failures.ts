@@ -1,4 +1,4 @@
-import { ConnectionError, DeadlineExceededError } from "../errors.ts";
+import { ConnectionError, DeadlineExceededError, ImageError } from "../errors.ts";
 import { formatSeconds, messageOf, systemCode } from "../text/text.ts";
 
 const CHECK_NETWORK = "Check the network connection, and MINIMAX_API_HOST.";
@@ -6,7 +6,7 @@ const PROXY_CREDENTIALS = "Put the proxy's user name and password into HTTPS_PRO
 const TRUST_CERTIFICATE =
   "If a company proxy or antivirus inspects connections, give Node its certificate: set NODE_EXTRA_CA_CERTS to the path of a PEM file in this server's env block. Otherwise check MINIMAX_API_HOST and this machine's date.";
 
-const PROXY_REFUSAL = /^Proxy response \((\d{3})\)/;
+const PROXY_REFUSAL = /Proxy response \((\d{3})\)/;
 
 /**
  * Codes of Node and OpenSSL for a certificate that is not accepted. Source: Node documentation, "X509 certificate error
@@ -56,15 +56,23 @@ export function toUnsentError(error: unknown, signal: AbortSignal, host: string,
       });
 }
 
+/** The error to throw when a download breaks off: it may be retried, unless a certificate is not trusted. */
+export function toDownloadError(error: unknown, host: string, proxy: string | undefined): ImageError {
+  return new ImageError(`The image could not be downloaded from ${host} (${withProxy(reasonOf(error), proxy)}).`, {
+    retryAfterMs: certificateCodeOf(error) === undefined ? 0 : undefined,
+    cause: error,
+  });
+}
+
 /** The code with which a certificate was not accepted, if that is why a request failed. */
-export function certificateCodeOf(error: unknown): string | undefined {
+function certificateCodeOf(error: unknown): string | undefined {
   return causesOf(error)
     .map(systemCode)
     .find((code) => code !== undefined && CERTIFICATE_CODE.test(code));
 }
 
 /** Why a request failed, in a system code, a proxy's refusal, or on one bounded line: `fetch` hides it in `cause`. */
-export function reasonOf(error: unknown): string {
+function reasonOf(error: unknown): string {
   const causes = causesOf(error);
   const status = causes.map(({ message }) => PROXY_REFUSAL.exec(message)?.[1]).find((digits) => digits !== undefined);
   if (status !== undefined) return `the proxy responded with HTTP ${status}`;
@@ -73,7 +81,7 @@ export function reasonOf(error: unknown): string {
 }
 
 /** A reason with the proxy that may be part of it. */
-export function withProxy(reason: string, proxy: string | undefined): string {
+function withProxy(reason: string, proxy: string | undefined): string {
   return proxy === undefined ? reason : `${reason}; a proxy is configured: ${proxy}`;
 }
 
