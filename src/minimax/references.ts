@@ -4,7 +4,7 @@ import { truncate } from "../text/text.ts";
 import { readImageHeader } from "../utils/image-header.ts";
 import type { LocalImage, WantedImage } from "../utils/local-image.ts";
 
-const IMAGE_DATA_URL = /^data:image\/(jpeg|jpg|pjpeg|png|webp);base64,/i;
+const IMAGE_DATA_URL = /^data:image\/(?:jpeg|jpg|pjpeg|png|webp);base64,/i;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 const QUOTED_CHARACTERS = 60;
@@ -31,9 +31,9 @@ export async function resolveReference(imageFile: string, name: string, read: Re
   return `data:${header.mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
-/** The data URL by the name that MiniMax knows: some programs write `image/jpg`. */
+/** The data URL by the type that its bytes have: some programs write `image/jpg`. */
 function checkedDataUrl(imageFile: string, name: string): string {
-  const [prefix, kind = ""] = IMAGE_DATA_URL.exec(imageFile) ?? [];
+  const prefix = IMAGE_DATA_URL.exec(imageFile)?.[0];
   if (prefix === undefined) throw notAnImage(name);
   const encodedLength = imageFile.length - prefix.length;
   if ((encodedLength / 4) * 3 >= REFERENCE_MAX_BYTES) {
@@ -43,8 +43,9 @@ function checkedDataUrl(imageFile: string, name: string): string {
   if (encoded.length % 4 !== 0 || !BASE64.test(encoded)) {
     throw new SubjectReferenceError(`${name}: the data URL's base64 is not valid.`);
   }
-  if (readImageHeader(Buffer.from(encoded, "base64")) === undefined) throw notAnImage(name);
-  return `data:image/${kind.toLowerCase().replace(/^p?jpe?g$/, "jpeg")};base64,${encoded}`;
+  const header = readImageHeader(Buffer.from(encoded, "base64"));
+  if (header === undefined) throw notAnImage(name);
+  return `data:${header.mimeType};base64,${encoded}`;
 }
 
 function notAnImage(name: string): SubjectReferenceError {
