@@ -1,15 +1,12 @@
 const DATA_URL_PREFIX = /^data:[^,]{0,200};\s*base64\s*,/i;
-const DATA_URL_PREFIX_MAX_LENGTH = 220;
 
 /** Decodes a base64 text, with or without `data:…;base64,` in front. White space is skipped. Never throws. */
 export function decodeBase64(
   text: string,
   maxBytes: number,
 ): { readonly bytes: Uint8Array } | { readonly problem: string } {
-  const trimmed = text.trim();
-  const prefix = DATA_URL_PREFIX.exec(trimmed.slice(0, DATA_URL_PREFIX_MAX_LENGTH))?.[0] ?? "";
-  const encoded = trimmed.slice(prefix.length);
-  const bytes = decodeWhole(encoded) ?? decodeWhole(encoded.replaceAll(/\s+/g, ""));
+  const encoded = text.trim().replace(DATA_URL_PREFIX, "");
+  const bytes = decodeWhole(encoded) ?? decodeWhole(encoded.replaceAll(/\s/g, ""));
   if (bytes === undefined) return { problem: "it is not valid base64" };
   if (bytes.length === 0) return { problem: "it is empty" };
   return bytes.length > maxBytes ? { problem: `it is larger than ${maxBytes} bytes` } : { bytes };

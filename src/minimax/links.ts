@@ -39,7 +39,9 @@ function hasCredentials({ username, password }: URL): boolean {
 }
 
 function isSecure({ protocol, hostname }: URL, allowLoopback: boolean): boolean {
-  return isLoopback(hostname) ? allowLoopback && /^https?:$/.test(protocol) : protocol === "https:";
+  const isLocal = isLoopback(hostname);
+  if (isLocal && !allowLoopback) return false;
+  return protocol === "https:" || (protocol === "http:" && isLocal);
 }
 
 function refused(why: string): ImageError {

@@ -7,7 +7,8 @@ import { type GenerationResult, interpretReply } from "./reply.ts";
 import type { UpstreamResponse } from "./response.ts";
 
 const SUCCESS = { status_code: 0, status_msg: "success" };
-const LINK = "https://oss.example.com/image%2Fprod%2Fa_aigc.jpeg?Expires=1&Signature=x%3D";
+const LINK = "https://oss.example.com/image%2Fprod%2Fa_aigc.jpeg?Expires=1&Signature=data:x%3D";
+const CODE_WORDS = 'HTTP 200, status code 1000 ("success or no success").';
 const HELLO = { encoded: "aGVsbG8=", bytes: Buffer.from("hello") };
 
 function answer(json: unknown, facts: Partial<UpstreamResponse> = {}): UpstreamResponse {
@@ -51,12 +52,12 @@ function resultOf(json: unknown, requested = 1, facts: Partial<UpstreamResponse>
 describe("images", () => {
   test("links come in order, over https and otherwise untouched", () => {
     const image_urls = [`${LINK}&n=1`, `${LINK.replace("https:", "http:")}&n=2`, `${LINK}&n=3`];
-    const metadata = { failed_count: "0", success_count: "3" };
+    const metadata = { failed_count: 0, success_count: 12 };
 
-    expect(resultOf({ id: "03ff3cd0", data: { image_urls }, metadata, base_resp: SUCCESS }, 3)).toEqual({
+    expect(resultOf({ id: "03ff3cd0", data: { image_urls }, metadata, base_resp: { status_code: "0" } }, 9)).toEqual({
       id: "03ff3cd0",
       images: [1, 2, 3].map((n) => ({ index: n - 1, link: `${LINK}&n=${n}` })),
-      metadata,
+      metadata: { failed_count: "0", success_count: "12" },
       withheld: "0",
       warnings: [],
     });
@@ -64,32 +65,42 @@ describe("images", () => {
 
   test.each([
     ["with base_resp", { data: { image_base64: [HELLO.encoded] }, base_resp: SUCCESS }],
-    ["without base_resp", { data: { image_base64: [HELLO.encoded] } }],
     ["beside unknown fields", { trace: {}, data: { image_base64: [HELLO.encoded], usage: 3 } }],
     ["as one text", { data: { image_base64: HELLO.encoded } }],
-    ["as a data URL among the links", { data: { image_urls: [`data:image/png;base64,${HELLO.encoded}`] } }],
+    ["as a data URL among the links", { data: { image_urls: [` data:image/png;base64,${HELLO.encoded}`] } }],
   ])("base64 becomes bytes: %s", (_what, json) => {
     expect(resultOf(json).images).toEqual([{ index: 0, bytes: HELLO.bytes }]);
   });
 
   test("a link among the base64 is a link", () => {
-    expect(resultOf({ data: { image_base64: [LINK] } }).images).toEqual([{ index: 0, link: LINK }]);
+    const longest = `https://e.com/${"x".repeat(2_034)}`;
+    const image_base64 = [` ${LINK.replace("https:", "http:")}`, longest];
+
+    expect(resultOf({ data: { image_base64 } }).images).toEqual([
+      { index: 0, link: LINK },
+      { index: 1, link: longest },
+    ]);
   });
 
-  test.each([
-    ["null", null],
-    ["a number", 7],
-    ["an object", { url: LINK }],
-    ["an object that cannot be made a text", { toString: 1, valueOf: 1 }],
-    ["lists without end", JSON.parse(`${"[".repeat(4_000)}${"]".repeat(4_000)}`)],
-    ["an empty text", ""],
-    ["text that is neither base64 nor a link", "<html>"],
-    ["a link of 2,049 characters", `https://e.com/${"x".repeat(2_035)}`],
-    ["a link to this machine", "http://127.0.0.1/a.jpeg"],
-  ])("one bad image does not lose the others: %s", (_case, bad) => {
+  test("images that cannot be used are a result where MiniMax claims success", () => {
+    expect(resultOf({ data: { image_base64: ["<html>"] } }).images).toEqual([
+      { index: 0, problem: "it is not valid base64" },
+    ]);
+  });
+
+  test.each<readonly [string, unknown, string]>([
+    ["null", null, "MiniMax's response has no image data for it"],
+    ["an empty text", "", "it is empty"],
+    ["an object", { url: LINK }, ""],
+    ["an object that cannot be made a text", { toString: 1, valueOf: 1 }, ""],
+    ["lists without end", JSON.parse(`${"[".repeat(4_000)}${"]".repeat(4_000)}`), ""],
+    ["text that is neither base64 nor a link", "<html>", ""],
+    ["a link of 2,049 characters", `https://e.com/${"x".repeat(2_035)}`, ""],
+    ["a link to this machine", "http://127.0.0.1/a.jpeg", "MiniMax delivered no usable link for it"],
+  ])("one bad image does not lose the others: %s", (_case, bad, words) => {
     const image_base64 = [HELLO.encoded, bad, HELLO.encoded];
     const image_urls = [LINK, bad];
-    const problem: unknown = expect.stringMatching(/./);
+    const problem: unknown = expect.stringContaining(words);
 
     expect(resultOf({ data: { image_urls } }, 2).images).toEqual([
       { index: 0, link: LINK },
@@ -113,7 +124,8 @@ describe("images", () => {
 
   test.each([
     ["an HTTP error", { status: 500 }, SUCCESS, "HTTP 500."],
-    ["a code", {}, { status_code: 1000, status_msg: "odd" }, 'HTTP 200, status code 1000 ("odd").'],
+    ["an HTTP error without a code", { status: 500 }, undefined, "HTTP 500."],
+    ["a code", {}, { status_code: 1000, status_msg: "success or no success" }, CODE_WORDS],
   ])("images that came with %s are kept, with a warning", (_what, facts, base_resp, words) => {
     const { images, warnings } = resultOf({ data: { image_base64: [HELLO.encoded] }, base_resp }, 1, facts);
 
@@ -134,16 +146,6 @@ describe("images", () => {
 });
 
 describe("counts and ids", () => {
-  test("numbers and texts are taken for each other", () => {
-    const metadata = { failed_count: 2, success_count: 1 };
-    const reply = { data: { image_urls: [LINK] }, metadata, base_resp: { status_code: "0" } };
-
-    expect(resultOf(reply, 3)).toMatchObject({
-      metadata: { failed_count: "2", success_count: "1" },
-      withheld: "2",
-    });
-  });
-
   test.each([
     ["missing", undefined, 3, "1"],
     ["null", null, 3, "1"],
@@ -175,21 +177,20 @@ describe("refusals", () => {
     expect(error.message).toContain(known?.outcome === "unknown" ? "MiniMax reported a timeout" : known?.meaning);
     expect(error.message).toContain('("so it is")');
     expect(error.details).toMatchObject({ code, traceId: "t" });
-    expect(error.recovery).toContain(known?.recovery);
-    expect(error.recovery?.includes("the other region's host")).toBe(code === 1004 || code === 2049);
+    const [advice, regionHint] = error.recovery?.split(" This server asks ") ?? [];
+    expect(advice).toBe(known?.recovery);
+    expect(regionHint !== undefined).toBe(code === 1004 || code === 2049);
     expect(error.details.retryAfterMs).toBe(known?.outcome === "transient" ? (known.minimumWaitMs ?? 0) : undefined);
   });
 
   test.each<readonly [string, object, number, number, number | undefined]>([
-    ["a code as a text", { base_resp: { status_code: "1008" } }, 200, 1008, undefined],
-    ["the other envelope", { error: { message: "login fail: … (1004)", http_code: "401" } }, 401, 1004, undefined],
-    ["the other envelope's limit", { error: { message: "usage limit exceeded (2056)" } }, 429, 2056, undefined],
+    ["a code as a text", { base_resp: { status_code: "1008" }, error: { message: "(2056)" } }, 200, 1008, undefined],
+    ["the other envelope", { error: { message: "fail (2056): … (1004) \n", http_code: "401" } }, 401, 1004, undefined],
+    ["the other envelope beside 0", { base_resp: SUCCESS, error: { message: "(1004)" } }, 200, 1004, undefined],
     ["a code with an HTTP error", { base_resp: { status_code: 2013 } }, 400, 2013, undefined],
-    ["an unknown code", { base_resp: { status_code: -7 } }, 200, -7, undefined],
     ["an unknown code with HTTP 503", { base_resp: { status_code: 9999 } }, 503, 9999, 7_000],
     ["a known code with HTTP 503", { base_resp: { status_code: 1000 } }, 503, 1000, 7_000],
     ["data: null", { data: null, base_resp: { status_code: 2013 } }, 200, 2013, undefined],
-    ["data: []", { id: "", data: [], base_resp: { status_code: 2013 } }, 200, 2013, undefined],
   ])("the code decides: %s", (_what, json, status, code, retryAfterMs) => {
     const error = errorOf(answer(json, { status, retryAfterMs: 7_000 }));
 
@@ -200,7 +201,6 @@ describe("refusals", () => {
 
   test.each([
     [1004, "api.minimax.io", "api.minimax.cn", "cn"],
-    [2049, "api.minimax.io", "api.minimax.cn", "cn"],
     [2049, "api.minimax.cn", "api.minimax.io", "global"],
     [2049, "api.minimaxi.com", "api.minimax.io", "global"],
   ])("of code %i from %s name %s", (code, host, otherHost, region) => {
@@ -211,58 +211,53 @@ describe("refusals", () => {
   });
 
   test.each([
-    [301, undefined],
+    [300, undefined],
     [404, undefined],
     [502, 0],
   ])("HTTP %i without a code is an HTTP error", (status, retryAfterMs) => {
-    for (const reply of [answer({ message: "no" }, { status }), unreadable(status)]) {
-      expect(errorOf(reply)).toBeInstanceOf(HttpError);
-      expect(errorOf(reply).details.retryAfterMs).toBe(retryAfterMs);
-    }
+    const words = `api.minimax.io responded with HTTP ${status} and no image`;
+    const error = errorOf(answer({ message: "no" }, { status }));
+
+    expect(error).toBeInstanceOf(HttpError);
+    expect(error.message).toBe(`${words} ("no").`);
+    expect(error.details.retryAfterMs).toBe(retryAfterMs);
+    expect(errorOf(unreadable(status)).message).toBe(`${words}.`);
   });
 });
 
 describe("an unknown outcome", () => {
+  const TOO_SLOW = "api.minimax.io responded with HTTP 504";
+  const UNDOCUMENTED = "its response is not what MiniMax documents";
+  const NONE_USABLE = "its response reports images but holds none that can be used";
+
   test.each([
-    ["code 1001 as a text", { base_resp: { status_code: "1001" } }, 200],
-    ["code 1001 with a status that is retried", { base_resp: { status_code: 1001 } }, 503],
-    ["HTTP 504 without a code", {}, 504],
-    ["HTTP 504 with a code of 0", { base_resp: SUCCESS }, 504],
-    ["HTTP 504 with a code that is retried", { base_resp: { status_code: 1000 } }, 504],
-    ["HTTP 504 with the other envelope", { error: { message: "too slow (1033)" } }, 504],
-    ["success without a body", undefined, 200],
-    ["success with null", null, 200],
-    ["success with a text", "ok", 200],
-    ["success with a list", [], 200],
-    ["success of another kind", { status: "ok" }, 200],
-    ["success that counts images", { metadata: { success_count: 1 }, base_resp: SUCCESS }, 200],
-    ["an error that counts images", { data: { success_count: "2" }, base_resp: { status_code: 1000 } }, 500],
-    ["an error whose count is no number", { metadata: { success_count: "x" } }, 500],
-    ["success with an entry that is no image", { data: { image_urls: [null] }, base_resp: SUCCESS }, 200],
-    ["an error with a bad image", { data: { image_base64: ["<html>"] }, base_resp: { status_code: 1000 } }, 500],
-  ])("is not retried: %s", (_case, json, status) => {
+    [
+      "code 1001 with a status that is retried",
+      { base_resp: { status_code: 1001 } },
+      503,
+      "MiniMax reported a timeout",
+    ],
+    ["HTTP 504 without a code", {}, 504, TOO_SLOW],
+    ["HTTP 504 with a code of 0", { base_resp: SUCCESS }, 504, TOO_SLOW],
+    ["HTTP 504 with a code that is retried", { base_resp: { status_code: 1000 } }, 504, TOO_SLOW],
+    ["success without a body", undefined, 200, UNDOCUMENTED],
+    ["success of another kind", { status: "ok" }, 200, UNDOCUMENTED],
+    ["success that counts images", { metadata: { success_count: 1 }, base_resp: SUCCESS }, 200, NONE_USABLE],
+    ["an error that counts images", { data: { success_count: "2" }, metadata: { success_count: 0 } }, 500, NONE_USABLE],
+    ["an error whose count is no number", { metadata: { success_count: "x" } }, 500, NONE_USABLE],
+    ["success with an entry that is no image", { data: { image_urls: [null] }, base_resp: SUCCESS }, 200, NONE_USABLE],
+    ["an error with links in objects", { data: { image_urls: [{ url: LINK }] } }, 503, NONE_USABLE],
+    ["an error with one object", { data: { image_base64: { b64_json: "" } } }, 503, NONE_USABLE],
+    ["an error with a list of objects", { data: [{ url: LINK }] }, 503, NONE_USABLE],
+    ["an error with a bad image", { data: { image_base64: ["<html>"] } }, 500, NONE_USABLE],
+  ])("is not retried: %s", (_case, json, status, words) => {
     const error = errorOf(answer(json, { status, traceId: "trace-1" }));
 
     expect(error).toBeInstanceOf(UnknownOutcomeError);
+    expect(error.message).toContain(`The request was sent, but ${words}.`);
     expect(error.details).toMatchObject({ billing: "unknown", traceId: "trace-1" });
     expect(error.details.retryAfterMs).toBeUndefined();
-  });
-
-  test.each([
-    ["links in objects", { image_urls: [{ url: LINK }] }],
-    ["bytes in objects", { image_base64: [{ b64_json: HELLO.encoded }] }],
-    ["a list of objects", [{ b64_json: HELLO.encoded }]],
-    ["one object", { image_urls: { url: LINK } }],
-  ])("is an error whose data holds %s", (_what, data) => {
-    for (const [status, code] of [
-      [500, 0],
-      [503, 1000],
-      [200, 1033],
-    ] as const) {
-      expect(errorOf(answer({ data, base_resp: { status_code: code } }, { status }))).toBeInstanceOf(
-        UnknownOutcomeError,
-      );
-    }
+    expect(error.details.code).not.toBe(0);
   });
 
   test.each([
@@ -270,7 +265,7 @@ describe("an unknown outcome", () => {
     ["empty objects", { image_urls: [{}], image_base64: {} }],
     ["empty lists", { image_urls: [[]], image_base64: [[[]]] }],
     ["a text", "Service Unavailable"],
-    ["deep lists", [[[[[[[{ a: 1 }]]]]]]]],
+    ["deep lists", [[{ a: 1 }]]],
   ])("is no error whose data holds %s", (_what, data) => {
     const reply = answer({ data, base_resp: { status_code: 1000 } }, { status: 500 });
 
@@ -290,73 +285,46 @@ describe("an unknown outcome", () => {
 
 describe("EMPTY_RESPONSE", () => {
   test.each([
-    ["an empty object", {}],
-    ["null", null],
-    ["an empty array", []],
-    ["an empty list", { image_urls: [] }],
-    ["null lists", { image_urls: null, image_base64: null }],
-  ])("is success without images: data is %s", (_case, data) => {
-    const metadata = { failed_count: "1", success_count: "0" };
-    const error = errorOf(answer({ id: "a1", data, metadata, base_resp: SUCCESS }));
+    ["an empty object", { data: {}, metadata: { failed_count: "3", success_count: "0" } }, "; it withheld 3."],
+    ["null", { data: null, metadata: { failed_count: 3 } }, "; it withheld 3."],
+    ["null lists", { data: { image_urls: null, image_base64: null }, metadata: {} }, "."],
+    ["no lists", { data: { image_urls: "", image_base64: false }, base_resp: SUCCESS }, "."],
+  ])("is success without images: data is %s", (_case, json, words) => {
+    const error = errorOf(answer(json, { traceId: "trace-1" }));
 
     expect(error).toBeInstanceOf(EmptyResponseError);
-    expect(error.details).toMatchObject({ code: "EMPTY_RESPONSE", traceId: "a1" });
-  });
-
-  test.each([
-    ["3", "it withheld 3"],
-    [3, "it withheld 3"],
-    [undefined, "delivered no image."],
-  ])("says how many images were withheld, given %j", (failed_count, words) => {
-    const reply = answer({ data: {}, metadata: { failed_count }, base_resp: SUCCESS }, { traceId: "trace-1" });
-
-    expect(errorOf(reply).message).toContain(words);
-    expect(errorOf(reply).details.traceId).toBe("trace-1");
+    expect(error.message).toBe(`MiniMax reported success but delivered no image${words}`);
+    expect(error.details.traceId).toBe("trace-1");
   });
 });
 
-const statuses = fc.oneof(fc.constant(200), fc.constant(504), fc.integer({ min: 200, max: 599 }));
-const near = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<unknown> =>
-  fc.oneof({ weight: 4, arbitrary: value }, fc.jsonValue());
 const oddKeys = fc.constantFrom("toString", "valueOf", "constructor", "length", "then");
-const oddObjects = fc.dictionary(oddKeys, fc.jsonValue());
-const things = fc.array(fc.oneof(fc.constantFrom(HELLO.encoded, LINK, ""), fc.jsonValue(), oddObjects), {
-  maxLength: 4,
-});
-const counts = near(fc.oneof(fc.nat(9), fc.nat(9).map(String)));
-const codes = near(fc.constantFrom(0, "0", 1000, 1001, 1004, "2056", 9999, -1));
-const almostReplies = fc.record(
+const anything = fc.oneof(
+  fc.constantFrom(HELLO.encoded, LINK, "", 0, "0", 1, "9", 1000, 1001, "2056", 9999, "no (1004)", "slow (1001)"),
+  fc.dictionary(oddKeys, fc.jsonValue()),
+  fc.jsonValue(),
+);
+const recordOf = (...keys: string[]): fc.Arbitrary<unknown> =>
+  fc.oneof(anything, fc.record(Object.fromEntries(keys.map((key) => [key, anything])), { requiredKeys: [] }));
+const lists = fc.record({ image_base64: fc.array(anything), image_urls: fc.array(anything) }, { requiredKeys: [] });
+const replies = fc.record(
   {
-    id: near(fc.string()),
-    data: near(fc.record({ image_base64: near(things), image_urls: near(things) }, { requiredKeys: [] })),
-    metadata: near(fc.record({ failed_count: counts, success_count: counts }, { requiredKeys: [] })),
-    base_resp: near(fc.record({ status_code: codes, status_msg: near(fc.string()) }, { requiredKeys: [] })),
-    error: near(fc.record({ message: near(fc.constantFrom("no (1004)", "slow (1001)", "(12)")) })),
+    id: anything,
+    data: fc.oneof(lists, anything),
+    metadata: recordOf("failed_count", "success_count"),
+    base_resp: recordOf("status_code", "status_msg"),
+    error: recordOf("message"),
   },
   { requiredKeys: [] },
 );
 
-test.each([
-  ["any JSON", fc.jsonValue()],
-  ["JSON that is almost a reply", almostReplies],
-])("%s is a result or one of the documented errors", (_case, bodies) => {
+test("any JSON is a result or an error in words, and unknown with HTTP 504", () => {
   fc.assert(
-    fc.property(bodies, statuses, (body, status) => {
+    fc.property(fc.oneof(replies, anything), fc.constantFrom(200, 301, 404, 503, 504), (body, status) => {
       const outcome = outcomeOf(answer(JSON.parse(JSON.stringify(body)), { status }));
 
-      expect(isDocumented(outcome)).toBe(true);
       if (status === 504 && outcome instanceof UserFacingError) expect(outcome).toBeInstanceOf(UnknownOutcomeError);
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   );
 });
-
-function isDocumented(outcome: GenerationResult | UserFacingError): boolean {
-  if (outcome instanceof UserFacingError) {
-    return [MiniMaxApiError, HttpError, UnknownOutcomeError, EmptyResponseError].some(
-      (type) => outcome instanceof type,
-    );
-  }
-  const { images, metadata } = outcome;
-  return images.length > 0 && /^\d+$/.test(metadata.failed_count) && /^\d+$/.test(metadata.success_count);
-}

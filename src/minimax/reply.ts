@@ -46,7 +46,7 @@ export function interpretReply(response: UpstreamResponse, requested: number): G
   const reply = parsed.success ? parsed.data : upstreamReplySchema.parse({});
   const sentence = sentenceOf(reply, response);
   const code = codeOf(reply);
-  const isError = response.status < 200 || response.status >= 300 || (code !== undefined && code !== 0);
+  const isError = response.status >= 300 || (code !== undefined && code !== 0);
   const facts = { response, reply, code, isError, sentence, delivered: imagesOf(reply, response.allowLoopback) };
   const { images } = facts.delivered;
   const isUsable = images.some((image) => !("problem" in image));
@@ -128,7 +128,7 @@ function httpFailure(facts: ReplyFacts): Error {
 }
 
 function unknownOutcome({ response, code, sentence }: ReplyFacts, whatHappened: string): UnknownOutcomeError {
-  const known = code === undefined ? undefined : API_CODES[code];
+  const known = API_CODES[code ?? 0];
   return new UnknownOutcomeError(`${whatHappened}${quoted(sentence)}`, {
     code: code === 0 ? undefined : code,
     traceId: response.traceId,

@@ -100,23 +100,8 @@ test("a body that pauses in the middle is waited for", async () => {
   expect(await readFrom(web, { clock })).toMatchObject({ json: JSON_BODY, unreadable: undefined });
 });
 
-test.each([
-  ["is not sent", () => undefined],
-  ["breaks off", (response: ServerResponse) => response.write("<html>")],
-  [
-    "trickles",
-    (response: ServerResponse) => {
-      const timer = setInterval(() => response.write(" "), 1);
-      response.once("close", () => {
-        clearInterval(timer);
-      });
-    },
-  ],
-])("the body of an HTTP error that %s is given up", async (_how, write) => {
-  await using web = await responding((response) => {
-    response.writeHead(503).flushHeaders();
-    write(response);
-  });
+test("the body of an HTTP error that breaks off is given up", async () => {
+  await using web = await responding((response) => response.writeHead(503).write("<html>"));
   const clock = fastClock(100);
   const sinceMs = clock.monotonicMs();
 
@@ -125,6 +110,19 @@ test.each([
   expect(response).toMatchObject({ status: 503, json: undefined, unreadable: NOT_JSON, showsImages: false });
   expect(clock.monotonicMs() - sinceMs).toBeGreaterThanOrEqual(SILENCE_MS);
   await waitFor("the closed connection", () => web.openExchanges() === 0);
+});
+
+test("the body of an HTTP error that trickles is given up", async () => {
+  const clock = manualClock(UNIX_MS);
+  const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
+    await clock.advance(1_000);
+    controller.enqueue(Buffer.from(" "));
+  };
+  const body = new ReadableStream({ pull }, { highWaterMark: 0 });
+
+  expect(await read(new Response(body, { status: 503 }), { clock })).toMatchObject({ unreadable: NOT_JSON });
+
+  expect(clock.monotonicMs()).toBe(UNIX_MS + SILENCE_MS);
 });
 
 test.each([
@@ -149,20 +147,17 @@ test.each([
   await waitFor("the closed connection", () => web.openExchanges() === 0);
 });
 
-test.each([new Error("cancelled"), "AbortError: user-cancel", null])(
-  "a cancellation throws its reason: %s",
-  async (reason) => {
-    const cancel = new AbortController();
-    await using web = await responding((response) => response.write(SHOWS_IMAGES));
-    const response = await fetch(web.url, { signal: cancel.signal });
-    const reading = read(response, { signal: cancel.signal });
+test("a cancellation throws its reason", async () => {
+  const cancel = new AbortController();
+  await using web = await responding((response) => response.write(SHOWS_IMAGES));
+  const response = await fetch(web.url, { signal: cancel.signal });
+  const reading = read(response, { signal: cancel.signal });
 
-    cancel.abort(reason);
+  cancel.abort("the client cancelled");
 
-    await expect(reading).rejects.toBe(reason);
-    await waitFor("the closed connection", () => web.openExchanges() === 0);
-  },
-);
+  await expect(reading).rejects.toBe("the client cancelled");
+  await waitFor("the closed connection", () => web.openExchanges() === 0);
+});
 
 test("a body that is too large is not read", async () => {
   await using web = await responding((response) => response.end(Buffer.alloc(BODY_MAX_BYTES + 1, " ")));
@@ -176,11 +171,11 @@ test("a body that is too large is not read", async () => {
 test("a body that ends anywhere gives the images that came whole", async () => {
   const entries = fc.array(fc.constantFrom("AAAA", "BBBBBBBB", "", null), { minLength: 1, maxLength: 9 });
   const keys = fc.constantFrom("image_base64", "image_urls");
-  const positions = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+  const positions = fc.nat({ max: 999 });
   await fc.assert(
     fc.asyncProperty(entries, keys, positions, fc.constantFrom(0, 2), async (images, key, position, indent) => {
       const body = JSON.stringify({ id: "a", data: { [key]: images }, metadata: { n: '"]' } }, null, indent);
-      const cut = body.slice(0, Math.floor(position * body.length));
+      const cut = body.replace(":[", " : [").slice(0, Math.floor((position * body.length) / 1000));
       const begin = cut.indexOf("[");
       const came = begin === -1 ? [] : (cut.slice(begin).match(/"[A-Z]+"/g) ?? []);
 
@@ -193,10 +188,10 @@ test("a body that ends anywhere gives the images that came whole", async () => {
   );
 });
 
-test.each([
-  ["nothing", ""],
+test.each<readonly [string, string | null]>([
+  ["nothing", null],
+  ["a list of something else", '{"image_urls":[x"AAAA"'],
   ["HTML", "<html><h1>502 Bad Gateway</h1></html>"],
-  ["two values", "{}{}"],
   ["brackets that never close", "[".repeat(100_000)],
   ["an image that is not in a list", '{"data":{"image_base64":"AAAA"'],
 ])("a body that is not JSON holds no images: %s", async (_what, body) => {
@@ -204,9 +199,10 @@ test.each([
 });
 
 test.each([
-  ['{"image_base64":[{"b64_json":', true],
+  ['{"image_base64" : [ {"b64_json":', true],
   ['{"image_urls": "https://', true],
   ['{"metadata":{"success_count": "3', true],
+  ['{"success_count" : " 1', true],
   ['{"success_count":1', true],
   ['{"success_count":"0"', false],
   ['{"image_base64":[]', false],
@@ -221,7 +217,6 @@ test.each(["image_base64", "success_count"])("a megabyte of white space after %s
 
 test.each<readonly [string, string, number | undefined]>([
   ["seconds", "20", 20_000],
-  ["no seconds", "0", 0],
   ["an HTTP date", new Date(UNIX_MS + 90_000).toUTCString(), 90_000],
   ["a date that has passed", new Date(UNIX_MS - 90_000).toUTCString(), 0],
   ["a date in C's old form", "Tue Jan  1 12:01:30 2030", 90_000],

@@ -57,7 +57,7 @@ export async function readResponse(response: Response, context: ResponseContext)
     status: response.status,
     host,
     traceId: traceId === null ? undefined : truncate(quote(traceId), TRACE_ID_MAX_CHARACTERS),
-    retryAfterMs: retryAfterMs(response.headers.get("retry-after"), clock.unixMs()),
+    retryAfterMs: retryAfterMs(response.headers.get("retry-after") ?? "", clock.unixMs()),
     allowLoopback,
     quote,
     ...(await readBody(response, context)),
@@ -144,9 +144,8 @@ function jsonOf(text: string): unknown {
 
 /** A reply with the images whose texts came whole before a body broke off; undefined when there are none. */
 function wholeImagesIn(text: string): unknown {
-  const [opening, key] = IMAGE_LIST.exec(text) ?? [];
-  if (opening === undefined || key === undefined) return undefined;
-  const list = text.slice(text.indexOf(opening) + opening.length);
+  const [, key = "", list] = text.split(IMAGE_LIST, 3);
+  if (list === undefined) return undefined;
   const end = list.indexOf("]");
   const lastMark = list.lastIndexOf('"');
   const cuts = end === -1 ? [lastMark + 1, list.lastIndexOf('"', lastMark - 1) + 1] : [end];
@@ -158,8 +157,7 @@ function wholeImagesIn(text: string): unknown {
  * `Retry-After` in milliseconds: delay-seconds or an HTTP date, which is UTC also in the old form that does not say so.
  * Source: RFC 9110, sections 10.2.3 and 5.6.7.
  */
-function retryAfterMs(header: string | null, nowUnixMs: number): number | undefined {
-  if (header === null) return undefined;
+function retryAfterMs(header: string, nowUnixMs: number): number | undefined {
   const date = /\d{4}\s*$/.test(header) ? `${header} GMT` : header;
   const ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(date) - nowUnixMs;
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;

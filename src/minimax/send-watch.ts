@@ -51,7 +51,7 @@ export class SendWatch {
   };
 
   readonly #onHeadersSent = (message: unknown): void => {
-    if (this.#sent || this.#request === undefined || requestOf(message) !== this.#request) return;
+    if (requestOf(message) !== this.#request) return;
     this.#sent = true;
     this.onSent();
     this.#closeWhenAnswered(socketOf(message));
@@ -68,16 +68,19 @@ export class SendWatch {
 }
 
 function requestOf(message: unknown): unknown {
-  return typeof message === "object" && message !== null && "request" in message ? message.request : undefined;
+  return fieldOf(message, "request");
 }
 
 function socketOf(message: unknown): Socket | undefined {
-  const hasSocket = typeof message === "object" && message !== null && "socket" in message;
-  return hasSocket && message.socket instanceof Socket ? message.socket : undefined;
+  const socket = fieldOf(message, "socket");
+  return socket instanceof Socket ? socket : undefined;
 }
 
 /** The request that asks a proxy for a tunnel is none of ours. */
 function isProxyConnect(message: unknown): boolean {
-  const request = requestOf(message);
-  return typeof request === "object" && request !== null && "method" in request && request.method === "CONNECT";
+  return fieldOf(requestOf(message), "method") === "CONNECT";
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return Reflect.get(value ?? {}, name);
 }
