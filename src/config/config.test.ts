@@ -11,6 +11,8 @@ const BLANKS = ["", " \t\r\n\u00a0", "${user_config.setting}", " ${env:SETTING} 
 const PORT_RULE = "- MINIMAX_API_HOST names a port that HTTP clients refuse to use: choose another.";
 const KEY_IS_REQUIRED =
   "- MINIMAX_API_KEY is required: put it into the env block of this server in your MCP client's configuration (create a key at https://platform.minimax.io).";
+const KEY_CHARACTERS =
+  "- MINIMAX_API_KEY contains characters that are not allowed in an HTTP header: copy it again, without spaces, line breaks or typographic quotation marks.";
 const HOST_RULE =
   "- MINIMAX_API_HOST must be global, cn, or an https:// origin without a path (http:// only on loopback).";
 
@@ -44,6 +46,13 @@ test("only the key is required", () => {
   expect(variables().filter(({ fallback }) => fallback === "required")).toMatchObject([{ name: "MINIMAX_API_KEY" }]);
 });
 
+test("every variable has a default and a description in words", () => {
+  for (const { fallback, description } of variables()) {
+    expect(fallback).toMatch(/^(?!undefined)./);
+    expect(description).toMatch(/^\w.*\.$/);
+  }
+});
+
 test.each(variables().map(({ name }) => name))("%s counts as not set when it is blank", (name) => {
   const others = { HTTPS_PROXY: "http://a.example", HTTP_PROXY: "http://b.example" };
 
@@ -53,50 +62,33 @@ test.each(variables().map(({ name }) => name))("%s counts as not set when it is 
   }
 });
 
-test("MINIMAX_API_KEY is trimmed", () => {
+test("MINIMAX_API_KEY is trimmed, and may contain printable ASCII only", () => {
   expect(configOf({ MINIMAX_API_KEY: ` \t${KEY}\r\n` }).apiKey).toBe(KEY);
-});
-
-test("MINIMAX_API_KEY may contain printable ASCII characters only", () => {
-  for (const code of [...Array(0x300).keys(), 0x200b, 0x201d, 0xfeff, 0x1f511]) {
+  for (const code of [...Array(0x100).keys(), 0x200b, 0x201d, 0xfeff, 0x1f511]) {
     const key = `sk-first${String.fromCodePoint(code)}second`;
     if (code > 0x20 && code < 0x7f) expect(configOf({ MINIMAX_API_KEY: key }).apiKey).toBe(key);
-    else expect(problemsIn({ MINIMAX_API_KEY: key })).toEqual([expect.stringContaining("HTTP header")]);
+    else expect(problemsIn({ MINIMAX_API_KEY: key })).toEqual([KEY_CHARACTERS]);
   }
 });
 
-test("MINIMAX_API_KEY is not repeated when it is refused", () => {
-  expect(problemsIn({ MINIMAX_API_KEY: "sk-first\u201dsecond" }).join("")).not.toMatch(/sk-first|second/);
-});
-
 test.each([
-  ["global", "https://api.minimax.io"],
-  ["cn", "https://api.minimax.cn"],
-  ["GLOBAL", "https://api.minimax.io"],
   ["Global", "https://api.minimax.io"],
-  ["CN", "https://api.minimax.cn"],
-  [" cn\n", "https://api.minimax.cn"],
+  [" CN\n", "https://api.minimax.cn"],
   ["https://api.minimax.io/", "https://api.minimax.io"],
-  ["https://api.minimaxi.com", "https://api.minimaxi.com"],
   ["HTTPS://API.MiniMax.IO:443", "https://api.minimax.io"],
   ["https://gateway.example:8443", "https://gateway.example:8443"],
   ["http://localhost:3000", "http://localhost:3000"],
-  ["http://[::1]:3000/", "http://[::1]:3000"],
 ])("MINIMAX_API_HOST: %j is %s", (host, origin) => {
   expect(configOf({ MINIMAX_API_HOST: host }).apiHost).toBe(origin);
 });
 
 test.each([
   "http://api.minimax.io",
-  "http://localhost.example:3000",
   "http://api.localhost:3000",
-  "http://10.0.0.1",
   "ftp://localhost",
-  "file:///etc/hosts",
+  "europe-cn",
+  "cn-north",
   "api.minimax.io",
-  "localhost:3000",
-  "europe",
-  "https://",
   "https://api.minimax.io/v1",
   "https://api.minimax.io/?region=eu",
   "https://api.minimax.io/#top",
@@ -107,7 +99,7 @@ test.each([
   expect(problemsIn({ MINIMAX_API_HOST: host })).toEqual([HOST_RULE]);
 });
 
-test("MINIMAX_API_HOST: every port that fetch refuses is refused", () => {
+test("MINIMAX_API_HOST: the ports that fetch refuses are refused", () => {
   const known: unknown = createRequire(import.meta.url)("undici/lib/web/fetch/constants.js");
   const { badPorts } = z.object({ badPorts: z.array(z.string()).min(80) }).parse(known);
 
@@ -115,10 +107,9 @@ test("MINIMAX_API_HOST: every port that fetch refuses is refused", () => {
     expect(problemsIn({ MINIMAX_API_HOST: `http://127.0.0.1:${port}` })).toEqual([PORT_RULE]);
     expect(problemsIn({ MINIMAX_API_HOST: `https://gateway.example:${port}/` })).toEqual([PORT_RULE]);
   }
-});
-
-test.each(["80", "443", "3000", "6001", "8080", "10081", "65535"])("MINIMAX_API_HOST may have port %s", (port) => {
-  expect(new URL(configOf({ MINIMAX_API_HOST: `http://127.0.0.1:${port}` }).apiHost).hostname).toBe("127.0.0.1");
+  for (const port of [443, 6001, 10_081, 65_535]) {
+    expect(configOf({ MINIMAX_API_HOST: `http://127.0.0.1:${port}` }).apiHost).toBe(`http://127.0.0.1:${port}`);
+  }
 });
 
 describe.each([
@@ -139,16 +130,8 @@ describe.each([
 
 test.each([
   ["MINIMAX_API_KEY", '"sk-secret"'],
-  ["MINIMAX_API_KEY", "$MINIMAX_API_KEY"],
   ["MINIMAX_OUTPUT_DIR", "${HOME}/images"],
-  ["MINIMAX_OUTPUT_DIR", "file:///tmp/images"],
   ["MINIMAX_OUTPUT_DIR", "C:UsersmePictures"],
-  ["MINIMAX_OUTPUT_DIR", "C:\new"],
-  ["MINIMAX_OUTPUT_DIR", "https://e.test/images"],
-  ["MINIMAX_OUTPUT_DIR", "$(pwd)/images"],
-  ["MINIMAX_OUTPUT_DIR", "`pwd`/images"],
-  ["MINIMAX_API_KEY", "undefined"],
-  ["MINIMAX_API_KEY", "sk-xxxxxxxx"],
   ["MINIMAX_REFERENCE_DIRS", "<faces>"],
   ["MINIMAX_REFERENCE_DIRS", "file:///tmp/faces"],
   ["HTTPS_PROXY", "$SECRET_PROXY"],

@@ -48,14 +48,13 @@ const UNFILLED_SETTING = /^\$\{[^}]*\}$/;
 const apiKey = z
   .string({ error: HOW_TO_SET_KEY })
   .trim()
-  .min(1, { error: HOW_TO_SET_KEY })
   .regex(/^[\x21-\x7e]*$/, {
     error:
       "MINIMAX_API_KEY contains characters that are not allowed in an HTTP header: copy it again, without spaces, line breaks or typographic quotation marks",
   })
   .superRefine((key, context) => {
     const mistake = mistakeInKey(key);
-    if (mistake !== undefined) context.addIssue({ code: "custom", message: `MINIMAX_API_KEY ${mistake}` });
+    if (mistake !== undefined) context.addIssue(`MINIMAX_API_KEY ${mistake}`);
   });
 
 const apiHost = z
@@ -69,7 +68,7 @@ const apiHost = z
     const problem = isBlocked
       ? "names a port that HTTP clients refuse to use: choose another"
       : "must be global, cn, or an https:// origin without a path (http:// only on loopback)";
-    context.addIssue({ code: "custom", message: `MINIMAX_API_HOST ${problem}` });
+    context.addIssue(`MINIMAX_API_HOST ${problem}`);
     return z.NEVER;
   });
 
@@ -195,7 +194,7 @@ function apiOrigin(text: string): string | undefined {
   const url = new URL(text);
   const isBare =
     url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
-  const isThisMachine = isLoopback(url.hostname) && !/\.localhost\.?$/.test(url.hostname);
+  const isThisMachine = isLoopback(url.hostname) && !url.hostname.includes(".localhost");
   const isSecure = url.protocol === "https:" || (url.protocol === "http:" && isThisMachine);
   return isBare && isSecure ? url.origin : undefined;
 }

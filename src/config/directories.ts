@@ -22,13 +22,14 @@ export function directoryListSetting(name: string, directories: Directories): z.
   return z
     .string()
     .default("")
-    .superRefine((text, context) => {
+    .transform((text, context) => {
       const mistake = mistakeInPath(text.trim());
-      if (mistake !== undefined) context.addIssue({ code: "custom", message: `${name} ${mistake}`, continue: false });
-    })
-    .transform((text, context) =>
-      text.split(delimiter).flatMap((part) => absolutePath(name, part, directories, context) ?? []),
-    );
+      if (mistake === undefined) {
+        return text.split(delimiter).flatMap((part) => absolutePath(name, part, directories, context) ?? []);
+      }
+      context.addIssue(`${name} ${mistake}`);
+      return z.NEVER;
+    });
 }
 
 /**
@@ -60,7 +61,7 @@ function absolutePath(
   const words = text.trim();
   if (words === "") return undefined;
   const refuse = (problem: string): never => {
-    context.addIssue({ code: "custom", message: `${name} ${problem}` });
+    context.addIssue(`${name} ${problem}`);
     return z.NEVER;
   };
   const mistake = mistakeInPath(words);

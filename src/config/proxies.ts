@@ -20,7 +20,7 @@ export function proxySetting(name: string): z.ZodType<string | undefined> {
     .transform((text, context) => {
       if (text === "") return undefined;
       const refuse = (problem: string): never => {
-        context.addIssue({ code: "custom", message: `${name} ${problem}` });
+        context.addIssue(`${name} ${problem}`);
         return z.NEVER;
       };
       const mistake = mistakeInProxy(text);
@@ -54,8 +54,8 @@ export function redactProxy({ https, http }: Proxies): string | undefined {
 function isProxyUrl(text: string): boolean {
   try {
     const { protocol, username, password, pathname, search, hash } = new URL(text);
-    const isOrigin = /^https?:$/.test(protocol) && `${pathname}${search}${hash}` === "/";
-    return isOrigin && decodeURIComponent(`${username}:${password}`) !== "";
+    decodeURIComponent(`${username}:${password}`);
+    return ["http:", "https:"].includes(protocol) && `${pathname}${search}${hash}` === "/";
   } catch {
     return false;
   }

@@ -1,9 +1,9 @@
 import nodePath, { type PlatformPath } from "node:path";
 
 const PLACEHOLDER =
-  /\$\{[^}]*\}|\{\{[^}]*\}\}|\{(?:env|input|file):[^}]*\}|<[^<>]*>|^\$[A-Za-z_]\w*$|^%[A-Za-z_][\w()]*%$/;
+  /\$\{[^}]*\}|\{\{[^}]*\}\}|\{(?:env|input|file):[^}]*\}|<[^<>]*>|^(?:\$[A-Za-z_]\w*|%[A-Za-z_][\w()]*%)$/;
 const UNFILLED_KEY =
-  /^\$\w+$|^%\w+%$|^\$?\{.*\}$|^<.*>$|^(?:null|undefined|none)$|^(?:sk-)?(?:api-|cp-)?x{3,}$|^MINIMAX_API_KEY\b/i;
+  /^(?:\$\w+|%\w+%|\$?\{.*\}|<.*>|null|undefined|none|(?:sk-)?(?:api-|cp-)?x{3,})$|^MINIMAX_API_KEY\b/i;
 const SAMPLE_KEY = /^(?:sk-)?(?:api-|cp-)?(?:(?:your|my|insert|replace|paste|enter)[-_ ]|x{3,}|\*{3,}|\.{2,})/i;
 const SAMPLE_KEY_MAX_LENGTH = 40;
 const UNFILLED_PROXY = /^(?:[a-z]+:\/\/)?(?:\$\{|\$[A-Z_]\w*(?=[:/]|$)|%\w+%|<|\{)/i;
@@ -12,7 +12,7 @@ const QUOTED = "has quotation marks around it: leave them out";
 const UNFILLED = "contains an unfilled placeholder: write the full path";
 const SUBSTITUTION = /\$\(|`/;
 const URL_SCHEME = /^[a-z][a-z0-9+.-]+:\/\//i;
-const WINDOWS_PATH = /^[A-Za-z]:(?:[\\/]|$)|^\\(?! )|^[^/~][^/]*\\(?! )/;
+const WINDOWS_PATH = /^(?:[A-Za-z]:(?:[\\/]|$)|\\(?! )|[^/~][^/]*\\(?! ))/;
 const FOREIGN_ON_WINDOWS = /^\/(?:home|mnt|Volumes|tmp|var|[a-z])(?:\/|$)/i;
 
 /**

@@ -71,7 +71,6 @@ export function badDirectoryName(directory: string, path: PlatformPath = nodePat
  * that is equal to another by Unicode's rules alone is another one.
  */
 function shareOf(target: string, path: PlatformPath): string | undefined {
-  if (path.sep !== "\\") return undefined;
   const words = path.resolve(target);
   if (!words.startsWith("\\\\") || DRIVE_AS_DEVICE.test(words)) return undefined;
   const [, host = words, share = ""] = SHARE.exec(words) ?? [];

@@ -23,7 +23,7 @@ export function codePoints(text: string): string[] {
 
 /** Whether a text has at most `maximum` code points; a text that is far longer is not counted. */
 export function hasAtMost(text: string, maximum: number): boolean {
-  return text.length <= maximum || (text.length <= 2 * maximum && codePoints(text).length <= maximum);
+  return text.length <= 2 * maximum && codePoints(text).length <= maximum;
 }
 
 /**
