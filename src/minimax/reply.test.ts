@@ -58,7 +58,7 @@ describe("images", () => {
       id: "03ff3cd0",
       images: [1, 2, 3].map((n) => ({ index: n - 1, link: `${LINK}&n=${n}` })),
       metadata: { failed_count: "0", success_count: "12" },
-      withheld: "0",
+      withheld: undefined,
       warnings: [],
     });
   });
@@ -287,6 +287,7 @@ describe("EMPTY_RESPONSE", () => {
   test.each([
     ["an empty object", { data: {}, metadata: { failed_count: "3", success_count: "0" } }, "; it withheld 3."],
     ["null", { data: null, metadata: { failed_count: 3 } }, "; it withheld 3."],
+    ["no data", { metadata: { failed_count: "0" } }, "."],
     ["null lists", { data: { image_urls: null, image_base64: null }, metadata: {} }, "."],
     ["no lists", { data: { image_urls: "", image_base64: false }, base_resp: SUCCESS }, "."],
   ])("is success without images: data is %s", (_case, json, words) => {

@@ -14,7 +14,7 @@ export interface GenerationResult {
   /** One to nine, in MiniMax's order. */
   readonly images: readonly GeneratedImage[];
   readonly metadata: { readonly failed_count: string; readonly success_count: string };
-  /** How many images MiniMax itself says it failed to deliver or withheld; absent when it does not say. */
+  /** How many images MiniMax itself says it failed to deliver or withheld; absent when it does not say, or says 0. */
   readonly withheld: string | undefined;
   /** Oddities of the response, a sentence each. */
   readonly warnings: readonly string[];
@@ -59,7 +59,7 @@ export function interpretReply(response: UpstreamResponse, requested: number): G
   if (code === undefined && reply.metadata === undefined) {
     throw unknownOutcome(facts, response.unreadable ?? "its response is not what MiniMax documents");
   }
-  throw new EmptyResponseError(reply.metadata?.failed_count, idOf(facts), sentence);
+  throw new EmptyResponseError(withheldBy(reply), idOf(facts), sentence);
 }
 
 function toResult(facts: ReplyFacts, requested: number): GenerationResult {
@@ -72,9 +72,13 @@ function toResult(facts: ReplyFacts, requested: number): GenerationResult {
       failed_count: reply.metadata?.failed_count ?? String(Math.max(0, requested - images.length)),
       success_count: digits(reply.metadata?.success_count) ?? String(images.length),
     },
-    withheld: reply.metadata?.failed_count,
+    withheld: withheldBy(reply),
     warnings: warningsOf(facts),
   };
+}
+
+function withheldBy({ metadata }: UpstreamReply): string | undefined {
+  return Number(metadata?.failed_count) > 0 ? metadata?.failed_count : undefined;
 }
 
 function warningsOf({ response, code, isError, sentence, delivered }: ReplyFacts): string[] {
