@@ -188,6 +188,12 @@ test("a body that ends anywhere gives the images that came whole", async () => {
   );
 });
 
+test("an empty list before the images hides none of them", async () => {
+  const cut = '{"data":{"image_urls":[ ],"image_base64":["AAAA","BB';
+
+  expect((await read(new Response(cut))).json).toEqual({ data: { image_base64: ["AAAA"] } });
+});
+
 test.each<readonly [string, string | null]>([
   ["nothing", null],
   ["a list of something else", '{"image_urls":[x"AAAA"'],

@@ -13,7 +13,7 @@ const SILENCE_MS = 3_000;
 
 const TRACE_ID_MAX_CHARACTERS = 100;
 const IMAGE_EVIDENCE = /"image_(?:base64|urls)"\s*:\s*(?:\[\s*)?["{]|"success_count"\s*:\s*(?:"\s*)?[1-9]/;
-const IMAGE_LIST = /"(image_base64|image_urls)"\s*:\s*\[\s*/;
+const IMAGE_LIST = /"(image_base64|image_urls)"\s*:\s*\[(?!\s*\])/;
 
 /** An HTTP response with its body read. */
 export interface UpstreamResponse {
