@@ -67,9 +67,9 @@ export class MiniMaxClient {
    *   call is cancelled
    */
   async generateImages(request: GenerationRequest, call: RequestContext): Promise<GenerationResult> {
-    const attempts = { sent: 0 };
+    let sent = 0;
     const onSent = (): void => {
-      attempts.sent += 1;
+      sent += 1;
       call.setMayBeBilled(true);
     };
     const attempt = async (): Promise<GenerationResult> => {
@@ -95,7 +95,7 @@ export class MiniMaxClient {
     try {
       return await retry(attempt, this.timing, { signal: call.signal, deadlineMs: call.deadlineMs, onWait });
     } catch (error) {
-      throw attempts.sent > 0 ? afterSending(error) : error;
+      throw sent > 0 ? afterSending(error) : error;
     }
   }
 

@@ -82,5 +82,5 @@ function isProxyConnect(message: unknown): boolean {
 }
 
 function fieldOf(value: unknown, name: string): unknown {
-  return Reflect.get(value ?? {}, name);
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

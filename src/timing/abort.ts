@@ -36,7 +36,7 @@ export async function withGrace<T>(work: Promise<T>, signal: AbortSignal, graceM
   try {
     return await unlessAborted(work, signal);
   } catch (error) {
-    const grace = sleep(graceMs).then(() => {
+    const grace = sleep(graceMs, undefined, { ref: false }).then(() => {
       throw error;
     });
     return await Promise.race([work, grace]);
