@@ -7,6 +7,7 @@ import { startStandIn } from "../../stand-in/server.ts";
 import { fastClock } from "../../test/support/fast-clock.ts";
 import { closedHost } from "../../test/support/listening.ts";
 import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
+import { waitFor } from "../../test/support/wait-for.ts";
 import { startWebServer } from "../../test/support/web-server.ts";
 import { MiniMaxClient } from "../client.ts";
 import type { Config } from "../config/config.ts";
@@ -51,7 +52,7 @@ async function checked(apiHost: string, options: Options = {}): Promise<CheckRep
   });
   const client = new MiniMaxClient(config.apiKey, apiHost, timing, new RateLimiter(clock, 0, 60_000));
   const report = await check({ ...others, config, workspace, client, timing });
-  expect(await readdir(directory.path)).toEqual([]);
+  await waitFor("an empty directory", async () => (await readdir(directory.path)).length === 0);
   return { ...report, text: report.text.replaceAll(directory.path, "BASE") };
 }
 
