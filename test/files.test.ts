@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { type Behaviour, deliver, succeed } from "../stand-in/behaviours.ts";
@@ -31,15 +31,15 @@ test.each([
     (path: string, elsewhere: string) => symlink(elsewhere, path, "junction"),
     "is outside the base directory",
   ],
-])("images whose directory became %s are reported as lost", async (_, change, words) => {
+])("images whose directory became %s are reported as lost", async (_, make, words) => {
   await using elsewhere = await temporaryDirectory();
   const replace: Behaviour = async (exchange) => {
-    const path = join(server.outputDir, "cats");
-    await rm(path, { recursive: true });
-    await change(path, elsewhere.path);
+    await rm(join(server.outputDir, "cats"), { recursive: true });
+    await rename(join(server.outputDir, "other"), join(server.outputDir, "cats"));
     await succeed()(exchange);
   };
   const { server } = shared.begin({ script: [replace] });
+  await make(join(server.outputDir, "other"), elsewhere.path);
 
   const result = await server.generate({ ...CAT, n: 2, output_dir: "cats" });
 
