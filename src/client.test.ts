@@ -327,6 +327,14 @@ test("a link to this machine from elsewhere is not asked for, nor shown", async 
   expect(error).toMatchObject({ name: "ImageError", message: "MiniMax's link cannot be used.", details: {} });
 });
 
+test("a download that cannot connect shows no signature of its link", async () => {
+  const host = await closedHost();
+
+  const { message } = await failureOf(bytesOf(readLink(`http://${host}/a?Signature=signed`)));
+
+  expect(message).toBe(`The image could not be downloaded from ${host} (ECONNREFUSED).`);
+});
+
 describe("a redirect of a download", () => {
   test("may be relative, and is followed without the key", async () => {
     await using web = await startWebServer((request, response) => {

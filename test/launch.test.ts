@@ -14,6 +14,7 @@ function runWith(versions: Readonly<Record<string, string>>): Promise<Run> {
 test.each([
   ["18.20.4", false],
   ["20.9.0", false],
+  ["20.18.9", false],
   [`${MINIMUM}.0`, true],
   ["21.0.0", true],
   ["100.1.2", true],
@@ -44,5 +45,6 @@ test("the file that clients start is a few lines that an old Node can read", asy
   expect(lines.length).toBeLessThan(40);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(160);
   expect(lines.join("\n"), "syntax that a Node of long ago does not know").not.toMatch(/\?\?|\?\.|await/);
+  expect(lines.join("\n")).toContain("enableCompileCache()");
   expect(lines.join("\n")).toMatch(/needs Node\.js[\s\S]*exitCode = 1[\s\S]*import\("\.\/server\.js"\)/);
 });

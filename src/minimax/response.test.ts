@@ -248,4 +248,5 @@ test("a quotation is one bounded line without the key", async () => {
 
   expect(quote(`your key\n${KEY} is wrong`)).toBe("your key [API key] is wrong");
   expect(quote("x".repeat(100_000))).toMatch(/^x{300}…$/);
+  expect(quote(`${"x".repeat(295)}${KEY}`)).toMatch(/^x{295}\[API …$/);
 });

@@ -75,6 +75,10 @@ test.each([
   expect(isOnForeignShare(win32.resolve("C:\\out", target), TRUSTED, win32)).toBe(false);
 });
 
+test("a host that is equal by Unicode's letters alone is another one", () => {
+  expect(isOnForeignShare("\\\\\u212aate\\a", ["\\\\kate\\a"], win32)).toBe(true);
+});
+
 test("a trusted device does not make another one trusted", () => {
   const volume = "\\\\?\\Volume{b75e2c83-0000-0000-0000-602f00000000}\\";
 

@@ -131,6 +131,14 @@ test.each<[string, (place: Room) => string]>([
   expect(await place.everything()).toEqual(before);
 });
 
+test("a refused path is quoted on one bounded line", async () => {
+  await using place = await room();
+
+  const { message } = await place.refusal(`../\x1b[31m\n${"x".repeat(5_000)}`);
+
+  expect(message).toMatch(/^[^\p{Cc}]{1,1000}$/u);
+});
+
 test("a path below ~ is refused without a home directory", async () => {
   await using place = await room();
 
