@@ -247,7 +247,7 @@ test("an image that came with the response is read without a request", async () 
 
 test("a link is downloaded to the letter, without the key", async () => {
   await using web = await startWebServer((_, response) => response.end(IMAGE));
-  const path = "/a%2Fb.jpeg?Expires=1&Signature=x%3D";
+  const path = "/a%2Fb%7E.jpeg?Expires=1&Signature=x%3D";
 
   expect(await bytesOf(readLink(`${web.url}${path}`))).toEqual(IMAGE);
 

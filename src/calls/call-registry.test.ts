@@ -211,6 +211,13 @@ test("an outcome that cannot be known is handed over without a look at files", a
   expect(begun).toEqual(["cat"]);
 });
 
+test("an earlier call is named by the beginning of its prompt", async () => {
+  const { ask, abandon } = new Stage();
+  await abandon("cat".repeat(99));
+
+  expect((await ask("dog").joined).notices).toEqual([expect.stringMatching(/^An earlier call \("(?:cat){20}…"\) /)]);
+});
+
 test("other calls are mentioned with the images that are still there", async () => {
   const { ask, abandon, gone } = new Stage();
   await abandon("cat");

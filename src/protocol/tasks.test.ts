@@ -70,6 +70,16 @@ test("a task says when it began and ended, and is kept as long as it says", asyn
   expect(tasks.find(taskId)).toBeUndefined();
 });
 
+test("a task whose call is refused completes with the refusal", async () => {
+  const { tasks, last } = setup();
+  const taskId = await last(1);
+  const result = { content: [], isError: true };
+
+  tasks.end(1, { jsonrpc: "2.0", id: 1, result });
+
+  expect(tasks.find(taskId)?.fetch()).toMatchObject({ status: "completed", result });
+});
+
 test("a task fails when its call is answered with an error of the protocol", async () => {
   const { tasks, last } = setup();
   const taskId = await last(1);

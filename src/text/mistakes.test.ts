@@ -20,6 +20,9 @@ test.each([
   ["C:\\Users\\me", posix, "is a Windows path"],
   ["\\\\nas\\share", posix, "is a Windows path"],
   ["/home/me/x", win32, "is a path of another system"],
+  ["/mnt/c/x", win32, "is a path of another system"],
+  ["/Volumes/x", win32, "is a path of another system"],
+  ["/var/www", win32, "is a path of another system"],
   ["/c", win32, "is a path of another system"],
   ["file:///tmp/x", posix, "is a file: URL"],
   ["${userHome}", posix, "placeholder"],
@@ -33,6 +36,7 @@ test.each([
   ["img/`date`", posix, "shell substitution"],
   ["https://e.test/img", posix, "is a URL"],
   ["C:\new\test", win32, "control characters: in JSON, write each backslash twice"],
+  ["a\0b", posix, "control characters"],
   ["images\\hero", posix, "is a Windows path"],
   ["D:", posix, "is a Windows path"],
   ["D:/images", posix, "is a Windows path"],
@@ -70,7 +74,17 @@ const GOOD_KEYS = [
   "sk-.1",
 ];
 const UNFILLED_KEYS = ["$KEY", "%KEY%", "<your-key>", "None", "undefined", "${KEY}", "{env:KEY}", "MINIMAX_API_KEY=a"];
-const SAMPLE_KEYS = ["sk-your-key", "YOUR_API_KEY", "insert-key", "sk-api-xxxxxxxx", "sk-...", "sk-****"];
+const SAMPLE_KEYS = [
+  "sk-your-key",
+  "YOUR_API_KEY",
+  "insert-key",
+  "replace-me",
+  "paste_key",
+  "enter-key",
+  "sk-api-xxxxxxxx",
+  "sk-...",
+  "sk-****",
+];
 
 test.each([...GOOD_KEYS, `sk-api-my_${"Q7d".repeat(11)}`])("the key %s is accepted", (key) => {
   expect(mistakeInKey(key)).toBeUndefined();
