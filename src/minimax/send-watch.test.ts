@@ -1,6 +1,6 @@
-import { hasSubscribers } from "node:diagnostics_channel";
+import { channel, hasSubscribers } from "node:diagnostics_channel";
 import { createServer as createHttpServer, type RequestListener, type ServerResponse } from "node:http";
-import { createServer, type Socket } from "node:net";
+import { createServer, Socket } from "node:net";
 import { setImmediate as immediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { startConnectProxy } from "../../test/support/connect-proxy.ts";
@@ -8,7 +8,11 @@ import { closedHost, listening } from "../../test/support/listening.ts";
 import { waitFor } from "../../test/support/wait-for.ts";
 import { SendWatch } from "./send-watch.ts";
 
-const CHANNELS = ["undici:request:create", "undici:client:sendHeaders", "undici:request:trailers"];
+const [CREATED, HEADERS_SENT, COMPLETED] = [
+  "undici:request:create",
+  "undici:client:sendHeaders",
+  "undici:request:trailers",
+] as const;
 const UNSENT = { mayHaveSent: false, told: 0 };
 const SENT = { mayHaveSent: true, told: 1 };
 
@@ -99,7 +103,27 @@ test("a request does not go out on the connection of another, nor ends it", asyn
 
   expect(await slow).toBe("slow");
   expect(sockets.size).toBe(6);
-  await waitFor("no listeners", () => !CHANNELS.some((channel) => hasSubscribers(channel)));
+  await waitFor("no listeners", () => ![CREATED, HEADERS_SENT, COMPLETED].some(hasSubscribers));
+});
+
+test.each([
+  ["http/1.1", true],
+  ["h2", false],
+])("once answered, a connection that speaks %s is closed: %s", async (alpnProtocol, isClosed) => {
+  const socket = Object.assign(new Socket(), { alpnProtocol });
+  const request = {};
+  const sending = new SendWatch(() => undefined);
+
+  await sending.watch(() => {
+    channel(CREATED).publish({ request });
+    channel(HEADERS_SENT).publish({ request, socket });
+    return Promise.resolve();
+  });
+  channel(COMPLETED).publish({ request });
+  await immediate();
+
+  expect([sending.mayHaveSent, socket.destroyed]).toEqual([true, isClosed]);
+  socket.destroy();
 });
 
 test("asking a proxy for a tunnel sends nothing of the request", async () => {
