@@ -3,6 +3,7 @@ import { fallSilent, refuse } from "../stand-in/behaviours.ts";
 import { STAND_IN_KEY, startStandIn } from "../stand-in/server.ts";
 import { smallImage } from "../test/support/big-jpeg.ts";
 import { fastClock } from "../test/support/fast-clock.ts";
+import { manualClock } from "../test/support/manual-clock.ts";
 import { begin } from "../test/support/pending-call.ts";
 import { outputOf, startServer, textOf } from "../test/support/server.ts";
 import { waitFor } from "../test/support/wait-for.ts";
@@ -34,6 +35,16 @@ test.each([
   expect(logged).toEqual([expect.stringMatching(/^Unexpected error: bad header [^\n]+$/)]);
 
   expect(outputOf(await server.generate({ prompt: "a dog" })).saved_count).toBe(1);
+});
+
+test("nothing more is told of a call that was answered", async () => {
+  await using api = await startStandIn({ createImage: smallImage });
+  const stopped = manualClock();
+  await using server = await startServer({ api, clock: stopped });
+
+  expect(outputOf(await server.generate({ prompt: "a cat" })).saved_count).toBe(1);
+
+  expect(stopped.sleepers()).toBe(0);
 });
 
 test("refusals and cancellations are not logged", async () => {

@@ -54,12 +54,15 @@ test.each([
   expect((await ask(server, "server/discover", { _meta })).error).toMatchObject({ code: -32602 });
 });
 
-test("another revision is refused with those that are served", async () => {
+test.each([
+  ["tools/list", "2025-11-25"],
+  ["server/discover", "2099-01-01"],
+])("%s of another revision is refused with those that are served", async (method, requested) => {
   const { server } = shared.begin();
 
-  const { error } = await ask(server, "tools/list", { _meta: { ...metaOf(), [VERSION]: "2025-11-25" } });
+  const { error } = await ask(server, method, { _meta: { ...metaOf(), [VERSION]: requested } });
 
-  expect(error).toMatchObject({ code: -32022, data: { supported: [REVISION], requested: "2025-11-25" } });
+  expect(error).toMatchObject({ code: -32022, data: { supported: [REVISION], requested } });
 });
 
 test.each([

@@ -36,6 +36,7 @@ test.each([
   ["img/`date`", posix, "shell substitution"],
   ["https://e.test/img", posix, "is a URL"],
   ["C:\new\test", win32, "control characters: in JSON, write each backslash twice"],
+  ["C:\bilder", win32, "control characters"],
   ["a\0b", posix, "control characters"],
   ["images\\hero", posix, "is a Windows path"],
   ["D:", posix, "is a Windows path"],
