@@ -170,7 +170,9 @@ export const toolArgumentsSchema = z.looseObject({}).meta({
   get properties() {
     return z.toJSONSchema(toolInputSchema, { io: "input" }).properties;
   },
-  required: ["prompt"],
+  get required() {
+    return z.toJSONSchema(toolInputSchema, { io: "input" }).required;
+  },
   additionalProperties: undefined,
   $schema: undefined,
 });
